@@ -1,0 +1,210 @@
+"""The error tree; a class decides what happens next, its message names the value, the limit and the next step.
+
+    ArqsvcError
+      Rejected            the caller must change something
+        Unauthorized      401
+        Forbidden         403
+        NotFound          404
+          UnknownKind     404
+        Conflict          409
+        TooLarge          413
+        InvalidParams     422
+      JobFailed           this work cannot succeed, however often it is tried
+        BadInput          the file or value given is not what the work needs
+        SourceRefused     an outside service said no
+        OutOfMemory       a call went past its memory ceiling
+        TimedOut          the job went past its time limit
+      Retryable           later it may succeed; carries `delay_s`
+        SourceUnavailable an outside service did not answer
+        OutOfSpace        a disk is full or read-only
+        ChildDied         a child process ended without an answer
+      CannotStart         a command cannot start; exit code 2
+
+What happens to a job that raises one is decided in `jobs/runner.py` alone; how a client sees one, in `api/problems.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class ArqsvcError(Exception):
+    """Any error that we raise on purpose.
+
+    Args:
+        detail: one or two sentences for the person who must act: the value, the limit, the next step.
+        **facts: JSON values that a program may want; they travel in the problem document beside the detail.
+    """
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: str, /, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.detail, self.facts)
+
+    def problem(self) -> dict[str, Any]:
+        """Return this error as the members of an RFC 9457 problem document."""
+        return {
+            "type": f"/problems/{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            **self.facts,
+        }
+
+
+def _rebuild(cls: type[ArqsvcError], detail: str, facts: Mapping[str, Any]) -> ArqsvcError:
+    return cls(detail, **facts)
+
+
+class Rejected(ArqsvcError):
+    """The caller must change something before this can be accepted."""
+
+    code = "rejected"
+    title = "Request rejected"
+    status = 400
+
+
+class Unauthorized(Rejected):
+    """No valid key came with the request."""
+
+    code = "unauthorized"
+    title = "A valid API key is needed"
+    status = 401
+
+
+class Forbidden(Rejected):
+    """The key is valid and this is not allowed to it."""
+
+    code = "forbidden"
+    title = "Not allowed"
+    status = 403
+
+
+class NotFound(Rejected):
+    """What was asked for does not exist, or is not visible to this key."""
+
+    code = "not_found"
+    title = "Not found"
+    status = 404
+
+
+class UnknownKind(NotFound):
+    """No family declares this kind of job."""
+
+    code = "unknown_kind"
+    title = "Unknown kind of job"
+
+
+class Conflict(Rejected):
+    """The thing is in a state that does not allow this."""
+
+    code = "conflict"
+    title = "Conflict with the current state"
+    status = 409
+
+
+class TooLarge(Rejected):
+    """A body is over its limit; `limit_bytes` says which."""
+
+    code = "too_large"
+    title = "Content too large"
+    status = 413
+
+
+class InvalidParams(Rejected):
+    """A body or query does not fit its schema; `errors` lists each fault with a JSON Pointer."""
+
+    code = "invalid_params"
+    title = "Invalid parameters"
+    status = 422
+
+
+class JobFailed(ArqsvcError):
+    """This work cannot succeed, however often it is tried."""
+
+    code = "job_failed"
+    title = "The job failed"
+    status = 422
+
+
+class BadInput(JobFailed):
+    """The file or value is not what the work needs; `reason` is a stable word for a program."""
+
+    code = "bad_input"
+    title = "The input cannot be used"
+
+
+class SourceRefused(JobFailed):
+    """An outside service answered, and said no."""
+
+    code = "source_refused"
+    title = "The source refused"
+    status = 502
+
+
+class OutOfMemory(JobFailed):
+    """A call went past its memory ceiling; carries `ceiling_bytes` and `peak_bytes`."""
+
+    code = "out_of_memory"
+    title = "Out of memory"
+    status = 500
+
+
+class TimedOut(JobFailed):
+    """The job ran past its limit; carries `timeout_s`."""
+
+    code = "timeout"
+    title = "Time limit exceeded"
+    status = 500
+
+
+class Retryable(ArqsvcError):
+    """Later it may succeed; `delay_s` is how long to wait at least, None for the kind's own backoff."""
+
+    code = "retryable"
+    title = "Temporarily not possible"
+    status = 503
+
+    def __init__(self, detail: str, /, *, delay_s: float | None = None, **facts: Any) -> None:
+        super().__init__(detail, **facts)
+        self.delay_s = delay_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.detail, {**self.facts, "delay_s": self.delay_s})
+
+
+class SourceUnavailable(Retryable):
+    """An outside service did not answer, or said that it cannot now."""
+
+    code = "source_unavailable"
+    title = "The source is unavailable"
+
+
+class OutOfSpace(Retryable):
+    """A disk is full, over quota or read-only."""
+
+    code = "out_of_space"
+    title = "No space to write"
+    status = 507
+
+
+class ChildDied(Retryable):
+    """A child process ended without an answer; carries `exitcode`."""
+
+    code = "child_died"
+    title = "A worker child died"
+    status = 500
+
+
+class CannotStart(ArqsvcError):
+    """A command cannot start: wrong setting, state in use, server missing."""
+
+    code = "cannot_start"
+    title = "Cannot start"
