@@ -1,11 +1,19 @@
 """What every test may use."""
 
+import logging
 import os
+import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from arqsvc.infra.db import migrate
+from arqsvc.settings import Settings
+from tests import servers
+
 SHARED_DATA = Path(os.environ.get("ARQSVC_TEST_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
+LONGEST_CALLBACK_S = 0.5
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -22,3 +30,71 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def shared_data() -> Path:
     """The folder of real data and truth; the test carries the marker `shared_data`."""
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def quick_callbacks() -> Iterator[None]:
+    """Fail a test whose event loop was held up for longer than 0.5 s."""
+    slow: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            took = re.search(r"took (\d+\.\d+) seconds", record.getMessage())
+            if took and float(took[1]) > LONGEST_CALLBACK_S:
+                slow.append(record.getMessage())
+
+    listener = Listener()
+    logging.getLogger("asyncio").addHandler(listener)
+    yield
+    logging.getLogger("asyncio").removeHandler(listener)
+    assert not slow, slow
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of the suite's own."""
+    with servers.postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+_templates: dict[str, str] = {}
+
+
+@pytest.fixture
+async def empty_database_url(postgres_url: str) -> str:
+    """A fresh empty database."""
+    return await servers.new_database(postgres_url)
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> str:
+    """A fresh database with the current schema, copied from one that was migrated once."""
+    if postgres_url not in _templates:
+        template = await servers.new_database(postgres_url)
+        await migrate(template)
+        _templates[postgres_url] = template.partition("?")[0].rpartition("/")[2]
+    return await servers.new_database(postgres_url, _templates[postgres_url])
+
+
+@pytest.fixture
+async def redis_url(tmp_path: Path) -> AsyncIterator[str]:
+    """A fresh Valkey."""
+    async with servers.redis(tmp_path / "redis-state") as url:
+        yield url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str, database_url: str) -> Settings:
+    """Settings on fresh servers and folders, with short waits."""
+    return Settings.read(
+        {},
+        state_dir=tmp_path / "state",
+        redis_url=redis_url,
+        database_url=database_url,
+        concurrency=4,
+        heartbeat_s=0.5,
+        lease_s=2.0,
+        reconcile_s=0.5,
+        drain_s=5.0,
+        port=0,
+    )

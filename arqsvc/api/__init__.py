@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: knows kinds and parameters, never how a job runs."""

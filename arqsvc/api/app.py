@@ -1,0 +1,78 @@
+"""create_app(settings, params): routes, lifespan, error handlers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from arqsvc.api import events, files, health, jobs, keys, problems
+from arqsvc.errors import ArqsvcError
+from arqsvc.infra import open_infra
+from arqsvc.infra.supervise import supervise
+from arqsvc.jobs.declare import Params
+from arqsvc.jobs.events import EventHub
+from arqsvc.settings import Settings
+
+
+def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starlette:
+    """Return the ASGI application for these kinds of jobs; it opens the database and Redis when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_infra(settings) as infra, asyncio.TaskGroup() as group:
+            app.state.infra, app.state.hub, app.state.params = infra, EventHub(infra.redis), params
+            reading = group.create_task(supervise("events", app.state.hub.run))
+            yield
+            reading.cancel()
+
+    api = [
+        Route("/jobs", jobs.list_jobs, methods=["GET"]),
+        Route("/jobs/{kind}", jobs.submit, methods=["POST"]),
+        Route("/jobs/{id}", jobs.show, methods=["GET"]),
+        Route("/jobs/{id}/cancel", jobs.cancel, methods=["POST"]),
+        Route("/jobs/{id}/retry", jobs.retry, methods=["POST"]),
+        Route("/jobs/{id}/events", events.stream, methods=["GET"]),
+        WebSocketRoute("/jobs/{id}/events", events.socket),
+        Route("/files", files.upload, methods=["POST"]),
+        Route("/files/{id}", files.download, methods=["GET"]),
+        Route("/livez", health.livez, methods=["GET"]),
+        Route("/readyz", health.readyz, methods=["GET"]),
+    ]
+    return Starlette(
+        routes=[
+            Mount("/api/v1", routes=api),
+            Route("/livez", health.livez, methods=["GET"]),
+            Route("/readyz", health.readyz, methods=["GET"]),
+            Route("/login", login, methods=["GET"]),
+            Route("/problems/{code}", problems.describe, methods=["GET"]),
+            Mount("/", StaticFiles(packages=[("arqsvc", "web")], html=True)),
+        ],
+        exception_handlers={
+            ArqsvcError: problems.on_error,
+            HTTPException: problems.on_http_exception,
+            Exception: problems.on_bug,
+        },
+        lifespan=lifespan,
+    )
+
+
+async def login(request: Request) -> Response:
+    """GET /login?token=...: a one-time link becomes a session's cookie, and leads to the page."""
+    secret = await keys.take_link(request.query_params.get("token", ""))
+    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, headers={"Referrer-Policy": "no-referrer"})
+    answer.set_cookie(
+        keys.COOKIE,
+        secret,
+        max_age=int(keys.SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return answer

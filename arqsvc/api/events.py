@@ -1,0 +1,68 @@
+"""What happens to a job, as Server-Sent Events and as WebSocket, both at /api/v1/jobs/{id}/events."""
+
+import json
+from collections.abc import AsyncIterator
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from arqsvc.api.jobs import find_job
+from arqsvc.api.keys import authenticate
+from arqsvc.api.problems import on_error
+from arqsvc.errors import ArqsvcError
+from arqsvc.infra import Infra
+from arqsvc.jobs.events import Event, EventHub, EventId, follow
+from arqsvc.jobs.record import FINAL, JobRecord
+
+PING_S = 15
+RETRY_MS = 3000
+TOLD_ALL = 1000
+"""WebSocket close code: the job has ended and all was told."""
+REFUSED = 3000
+"""WebSocket close code: refused; the reason says why."""
+
+
+async def stream(request: Request) -> Response:
+    """GET: Server-Sent Events from `Last-Event-ID` or `?after=` on; ends with the job. 204 when all was told before."""
+    job = await find_job(request, await authenticate(request))
+    after = _after(request)
+    if job.state in FINAL and after.seq >= job.seq:
+        return Response(status_code=204)
+    return EventSourceResponse(_as_sse(_story(request, job, after)), ping=PING_S, headers={"Cache-Control": "no-store"})
+
+
+async def socket(websocket: WebSocket) -> None:
+    """The same story over a WebSocket, one envelope a message; closes with 1000 after the final state."""
+    try:
+        job = await find_job(websocket, await authenticate(websocket))
+        after = _after(websocket)
+    except ArqsvcError as error:
+        await websocket.send_denial_response(await on_error(websocket, error))
+        return
+    await websocket.accept()
+    try:
+        async for event in _story(websocket, job, after):
+            await websocket.send_text(json.dumps(event.envelope()))
+        await websocket.close(TOLD_ALL)
+    except WebSocketDisconnect:
+        return
+
+
+def _after(connection: HTTPConnection) -> EventId:
+    text = connection.headers.get("last-event-id") or connection.query_params.get("after")
+    return EventId.parse(text) if text else EventId(0)
+
+
+def _story(connection: HTTPConnection, job: JobRecord, after: EventId) -> AsyncIterator[Event]:
+    infra: Infra = connection.app.state.infra
+    hub: EventHub = connection.app.state.hub
+    return follow(hub, infra.redis, job.id, after)
+
+
+async def _as_sse(story: AsyncIterator[Event]) -> AsyncIterator[ServerSentEvent]:
+    async for event in story:
+        yield ServerSentEvent(
+            json.dumps(event.envelope()), event=event.type, id=str(event.id), retry=RETRY_MS, sep="\n"
+        )

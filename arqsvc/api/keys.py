@@ -1,0 +1,125 @@
+"""Who asks: API keys, one-time links and browser sessions, each 256 random bits of which only the SHA-256 is kept."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from tortoise import fields
+from tortoise.models import Model
+from uuid6 import uuid7
+
+from arqsvc.errors import Forbidden, Unauthorized
+
+COOKIE = "arqsvc_session"
+LINK_LIFE = timedelta(minutes=15)
+SESSION_LIFE = timedelta(days=30)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class KeyKind(StrEnum):
+    """What a secret is good for."""
+
+    KEY = "key"
+    LINK = "link"
+    SESSION = "session"
+
+
+class KeyRecord(Model):
+    """One secret: its digest, and whose it is."""
+
+    id = fields.UUIDField(primary_key=True)
+    owner = fields.CharField(64)
+    name = fields.CharField(100)
+    kind = fields.CharEnumField(KeyKind, max_length=16)
+    digest = fields.CharField(64, unique=True)
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        """Table."""
+
+        table = "api_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request."""
+
+    owner: str
+    key_name: str
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+async def create_secret(kind: KeyKind, *, owner: str, name: str, life: timedelta | None = None) -> str:
+    """Make a new secret and return it; it is shown this once."""
+    secret = f"arqsvc_{secrets.token_urlsafe(32)}"
+    now = datetime.now(UTC)
+    await KeyRecord.create(
+        id=uuid7(), owner=owner, name=name, kind=kind, digest=_digest(secret), created_at=now,
+        expires_at=now + life if life else None,
+    )  # fmt: skip
+    return secret
+
+
+async def is_key(secret: str) -> bool:
+    """Whether this is a valid API key."""
+    return await _find(secret, KeyKind.KEY) is not None
+
+
+async def take_link(secret: str) -> str:
+    """Use up a one-time link; returns the secret of the session that it opens.
+
+    Raises:
+        Unauthorized: it is unknown, used or expired.
+    """
+    link = await _find(secret, KeyKind.LINK)
+    if link is None or not await KeyRecord.filter(id=link.id).delete():
+        raise Unauthorized(
+            "This one-time link was used before, or is older than 15 minutes. Make a new one with `arqsvc keys link`."
+        )
+    await KeyRecord.filter(expires_at__lt=datetime.now(UTC)).delete()
+    return await create_secret(KeyKind.SESSION, owner=link.owner, name=link.name, life=SESSION_LIFE)
+
+
+async def authenticate(connection: HTTPConnection) -> Caller:
+    """Return who sent this request, by `Authorization: Bearer`, `X-API-Key` or the session's cookie.
+
+    Raises:
+        Unauthorized: none of these is there, or it is not valid.
+        Forbidden: a page of another site makes the browser send the cookie.
+    """
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        secret = connection.headers.get("x-api-key", "")
+    if secret:
+        key = await _find(secret.strip(), KeyKind.KEY)
+    elif secret := connection.cookies.get(COOKIE, ""):
+        _refuse_foreign_pages(connection)
+        key = await _find(secret, KeyKind.SESSION)
+    else:
+        raise Unauthorized("Send a key as `Authorization: Bearer ...` or `X-API-Key`. `arqsvc keys create` makes one.")
+    if key is None:
+        raise Unauthorized("The key or session is unknown or has expired. `arqsvc keys create` makes a new key.")
+    return Caller(key.owner, key.name)
+
+
+async def _find(secret: str, kind: KeyKind) -> KeyRecord | None:
+    key = await KeyRecord.get_or_none(digest=_digest(secret), kind=kind)
+    return key if key and (key.expires_at is None or key.expires_at > datetime.now(UTC)) else None
+
+
+def _refuse_foreign_pages(connection: HTTPConnection) -> None:
+    """Let a cookie change something, or open a WebSocket, only for our own pages."""
+    if connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS:
+        return
+    site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
+    host = connection.headers.get("host")
+    if not (site in {"same-origin", "none"} if site else origin and urlsplit(origin).netloc == host):
+        raise Forbidden("A page of another site may not act with this session. Use an API key.")

@@ -1,0 +1,99 @@
+"""Errors -> application/problem+json (RFC 9457), and the page that says what a problem's `type` means."""
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from inspect import getdoc
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.websockets import WebSocket
+
+from arqsvc.errors import ArqsvcError, InvalidParams, NotFound, Retryable
+
+logger = logging.getLogger(__name__)
+
+INTERNAL_DETAIL = "Something went wrong here, not with your request. The operator finds the cause in the log."
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document."""
+
+    media_type = "application/problem+json"
+
+
+def invalid(error: ValidationError, *, at: str = "") -> InvalidParams:
+    """Return pydantic's faults as one error, each with a JSON Pointer below `at`."""
+    faults = [
+        {"pointer": at + "".join(f"/{_escaped(part)}" for part in fault["loc"]), "detail": fault["msg"]}
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    first = faults[0]
+    more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+    return InvalidParams(f"{first['pointer'] or '/'}: {first['detail']}{more}.", errors=faults)
+
+
+def fault(pointer: str, detail: str) -> InvalidParams:
+    """Return one fault of a request as an error."""
+    return InvalidParams(f"{pointer}: {detail}", errors=[{"pointer": pointer, "detail": detail}])
+
+
+def _escaped(part: str | int) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+async def on_error(request: Request | WebSocket, error: Exception) -> Response:
+    """Answer with the problem document of an error of ours."""
+    assert isinstance(error, ArqsvcError)
+    headers = {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Retryable):
+        headers["Retry-After"] = str(round(error.delay_s or 5))
+    return _answer(request, error.problem(), headers)
+
+
+async def on_http_exception(request: Request | WebSocket, error: Exception) -> Response:
+    """Answer with a problem document for what Starlette itself refuses."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    problem = {
+        "type": "about:blank",
+        "title": phrase,
+        "status": error.status_code,
+        "code": phrase.lower().replace(" ", "_"),
+        "detail": f"{_method(request)} {request.url.path}: {error.detail or phrase}.",
+    }
+    return _answer(request, problem, dict(error.headers or {}))
+
+
+async def on_bug(request: Request | WebSocket, error: Exception) -> Response:
+    """Log what nobody expected; outside it says only that."""
+    logger.error("a request failed", exc_info=error, extra={"method": _method(request), "path": request.url.path})
+    return _answer(request, ArqsvcError(INTERNAL_DETAIL).problem(), {})
+
+
+def _method(request: Request | WebSocket) -> str:
+    return str(request.scope.get("method", "WebSocket"))
+
+
+def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict[str, str]) -> Response:
+    return ProblemResponse({**problem, "instance": request.url.path}, problem["status"], headers)
+
+
+async def describe(request: Request) -> Response:
+    """GET /problems/{code}: what a problem's type means, in words."""
+    code = request.path_params["code"]
+    for cls in _errors(ArqsvcError):
+        if cls.code == code:
+            return PlainTextResponse(f"{cls.title} ({cls.status})\n\n{getdoc(cls)}\n")
+    raise NotFound(f"There is no problem type {code!r}.")
+
+
+def _errors(cls: type[ArqsvcError]) -> Iterator[type[ArqsvcError]]:
+    yield cls
+    for sub in cls.__subclasses__():
+        yield from _errors(sub)

@@ -1,0 +1,116 @@
+"""The file in a request's body, as it arrives: raw, or the one file of a multipart form."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from arqsvc.api.problems import fault
+from arqsvc.errors import InvalidParams
+from arqsvc.jobs.files import check_name
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+DEFAULT_NAME = "upload"
+
+
+class Upload:
+    """The name and the content of the file that a request sends; iterate over it once, then read `name`."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        kind, options = parse_options_header(request.headers.get("content-type", ""))
+        self._boundary = options.get(b"boundary") if kind == b"multipart/form-data" else None
+        self.name = request.query_params.get("name") or _name_in(request.headers.get("content-disposition", ""))
+        if self.name:
+            check_name(self.name)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the content.
+
+        Raises:
+            InvalidParams: the form is malformed, or holds no file or two; or the client went away in the middle.
+        """
+        try:
+            if self._boundary is None:
+                async for chunk in self._request.stream():
+                    yield chunk
+            else:
+                async for chunk in self._file_of_form(self._boundary):
+                    yield chunk
+        except FormParserError as error:
+            raise fault("", f"the multipart form is malformed: {error}") from error
+        except ClientDisconnect as error:
+            raise InvalidParams("The connection ended before the whole file had come. Send it again.") from error
+        self.name = self.name or DEFAULT_NAME
+
+    async def _file_of_form(self, boundary: bytes) -> AsyncIterator[bytes]:
+        form = _Form()
+        parser = MultipartParser(boundary, form.callbacks())
+        async for chunk in self._request.stream():
+            parser.write(chunk)
+            self._take_name(form)
+            for part in form.taken():
+                yield part
+        parser.finalize()
+        if form.files != 1:
+            raise fault("", f"the form holds {form.files} files where one is wanted")
+
+    def _take_name(self, form: "_Form") -> None:
+        if form.name and not self.name:
+            self.name = check_name(form.name)
+
+
+class _Form:
+    """What the multipart parser calls: it keeps the data of parts that have a file name, and that name."""
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.name = ""
+        self._in_file = False
+        self._header = bytearray()
+        self._value = bytearray()
+        self._data: list[bytes] = []
+
+    def callbacks(self) -> "MultipartCallbacks":
+        return {
+            "on_part_begin": self._part_begin,
+            "on_header_begin": self._header_begin,
+            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._header_end,
+            "on_part_data": self._part_data,
+        }
+
+    def taken(self) -> list[bytes]:
+        data, self._data = self._data, []
+        return data
+
+    def _part_begin(self) -> None:
+        self._in_file = False
+
+    def _header_begin(self) -> None:
+        self._header.clear()
+        self._value.clear()
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            _, options = parse_options_header(bytes(self._value))
+            if b"filename" in options:
+                self._in_file, self.files = True, self.files + 1
+                self.name = options[b"filename"].decode(errors="replace")
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._in_file:
+            self._data.append(data[start:end])
+
+
+def _name_in(disposition: str) -> str:
+    """Return the file name of a `Content-Disposition` header, or nothing (RFC 6266)."""
+    _, options = parse_options_header(disposition)
+    name = options.get(b"filename", b"").decode(errors="replace")
+    return unquote(name) if b"filename*" in disposition.encode() else name

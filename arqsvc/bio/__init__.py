@@ -1,0 +1,1 @@
+"""Pure science that two families or more use."""

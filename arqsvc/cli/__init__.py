@@ -1,0 +1,235 @@
+"""The commands. Each imports what it needs when it runs, so that `--help` answers at once."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from arqsvc import __version__
+
+STATE = click.option(
+    "--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of all that lasts."
+)
+LOG_LEVEL = click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    help="Least severe level that is logged.",
+)
+LOG_FILE = click.option(
+    "--log-file", type=click.Path(path_type=Path, dir_okay=False), help="File that log lines are appended to."
+)
+
+
+def run(main: Callable[..., Coroutine[Any, Any, int]], /, *args: Any, **given: Any) -> None:
+    """Run a command's coroutine with the settings, and end the process with the exit code that it returns.
+
+    `given` are settings from the command line. What a person must mend is one line on standard error and exit 2.
+    """
+    from arqsvc.errors import ArqsvcError, CannotStart
+    from arqsvc.settings import Settings
+
+    try:
+        settings = Settings.read(os.environ, **given)
+        code = _loop(main(settings, *args))
+    except KeyboardInterrupt:
+        code = 130
+    except CannotStart as error:
+        click.echo(f"arqsvc: {error.detail}", err=True)
+        code = 2
+    except ArqsvcError as error:
+        click.echo(f"arqsvc: {error.detail}", err=True)
+        code = 1
+    sys.exit(code)
+
+
+def _loop(main: Coroutine[Any, Any, int]) -> int:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="arqsvc", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Jobs for genomics: submit a genome, watch it live, get numbers and figures you can cite."""
+
+
+@commands.command()
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("arqsvc-out"), show_default=True)
+@click.option("--genetic-code", type=int, help="NCBI translation table for every CDS.  [default: the record's own]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each target.")
+@click.option("--no-progress", is_flag=True, help="Draw no progress.")
+@STATE
+@LOG_LEVEL
+@LOG_FILE
+def analyze(
+    targets: tuple[str, ...], out: Path, genetic_code: int | None, as_json: bool, no_progress: bool, **given: Any
+) -> None:
+    """Analyse annotated genomes: paths of .gb, .gbk or .gbff files, plain or gzip."""
+    from arqsvc.cli.analyze import analyze as main
+
+    params = {"genetic_code": genetic_code} if genetic_code is not None else {}
+    run(main, [Path(target) for target in targets], out, params, as_json, not no_progress, **given)
+
+
+@commands.command()
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("arqsvc-out"), show_default=True)
+@STATE
+@LOG_LEVEL
+@LOG_FILE
+def demo(out: Path, **given: Any) -> None:
+    """Analyse a small real genome that comes with arqsvc."""
+    from arqsvc.cli.analyze import analyze as main
+    from arqsvc.cli.analyze import demo_record
+
+    run(main, [demo_record()], out, {}, False, True, **given)
+
+
+@commands.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@STATE
+@LOG_LEVEL
+@LOG_FILE
+def up(**given: Any) -> None:
+    """Run the whole service in this terminal: servers, API, worker."""
+    from arqsvc.cli.services import up as main
+
+    run(main, **given)
+
+
+@commands.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@LOG_LEVEL
+@LOG_FILE
+def api(**given: Any) -> None:
+    """Run the API alone, on ARQSVC_REDIS_URL and ARQSVC_DATABASE_URL."""
+    from arqsvc.cli.services import api as main
+
+    run(main, **given)
+
+
+@commands.command()
+@click.option("-q", "--queues", default="", help="Queues to serve, separated by commas.  [default: all]")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Jobs at a time in each queue.")
+@LOG_LEVEL
+@LOG_FILE
+def worker(queues: str, **given: Any) -> None:
+    """Run a worker, on ARQSVC_REDIS_URL and ARQSVC_DATABASE_URL."""
+    from arqsvc.cli.services import worker as main
+
+    run(main, [queue.strip() for queue in queues.split(",") if queue.strip()], **given)
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the schema of ARQSVC_DATABASE_URL to this version."""
+    from arqsvc.cli.services import migrate as main
+
+    run(main)
+
+
+@commands.group()
+def keys() -> None:
+    """API keys, kept in ARQSVC_DATABASE_URL or in the instance that holds the state folder."""
+
+
+@keys.command("create")
+@click.option("--name", default="key", show_default=True, help="What the key is for.")
+@click.option("--owner", default="default", show_default=True, help="Whose jobs and files it sees.")
+@STATE
+def keys_create(name: str, owner: str, **given: Any) -> None:
+    """Make a key and print it, this once."""
+    from arqsvc.cli.services import create_key as main
+
+    run(main, name, owner, False, **given)
+
+
+@keys.command("link")
+@click.option("--owner", default="default", show_default=True, help="Whose jobs and files the browser sees.")
+@STATE
+def keys_link(owner: str, **given: Any) -> None:
+    """Make a one-time link that logs a browser in."""
+    from arqsvc.cli.services import create_key as main
+
+    run(main, "browser", owner, True, **given)
+
+
+@commands.group()
+def jobs() -> None:
+    """Jobs of a running service: ARQSVC_URL and ARQSVC_API_KEY, or the instance that holds the state folder."""
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@jobs.command("list")
+@click.option("--in", "state", help="States, separated by commas.")
+@click.option("--kind", help="Kinds, separated by commas.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@JSON
+@STATE
+def jobs_list(state: str | None, kind: str | None, limit: int, as_json: bool, **given: Any) -> None:
+    """List the newest jobs."""
+    from arqsvc.cli.jobs import list_jobs as main
+
+    run(main, state, kind, limit, as_json, **given)
+
+
+@jobs.command("show")
+@click.argument("job")
+@STATE
+def jobs_show(job: str, **given: Any) -> None:
+    """Print one job as JSON."""
+    from arqsvc.cli.jobs import show as main
+
+    run(main, job, **given)
+
+
+@jobs.command("watch")
+@click.argument("job")
+@STATE
+def jobs_watch(job: str, **given: Any) -> None:
+    """Print what happens to a job, a line each, until it ends; exit 1 if it did not succeed."""
+    from arqsvc.cli.jobs import watch as main
+
+    run(main, job, **given)
+
+
+@jobs.command("cancel")
+@click.argument("job")
+@STATE
+def jobs_cancel(job: str, **given: Any) -> None:
+    """End a job."""
+    from arqsvc.cli.jobs import act as main
+
+    run(main, "cancel", job, **given)
+
+
+@jobs.command("retry")
+@click.argument("job")
+@STATE
+def jobs_retry(job: str, **given: Any) -> None:
+    """Queue a failed or cancelled job again."""
+    from arqsvc.cli.jobs import act as main
+
+    run(main, "retry", job, **given)
+
+
+@jobs.command("submit")
+@click.argument("kind")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; JSON or text.")
+@STATE
+def jobs_submit(kind: str, params: tuple[str, ...], **given: Any) -> None:
+    """Submit a job of this kind."""
+    from arqsvc.cli.jobs import submit as main
+
+    run(main, kind, params, **given)

@@ -1,0 +1,204 @@
+"""One whole service on this machine: the servers it needs, the API in this process, a worker in a child."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from signal import SIGTERM
+
+import uvicorn
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+
+from arqsvc.api.app import create_app
+from arqsvc.api.keys import KeyKind, create_secret, is_key
+from arqsvc.errors import CannotStart
+from arqsvc.families import load_params
+from arqsvc.infra.db import applied_migrations, migrate, own_migrations
+from arqsvc.infra.embedded import embedded_postgres, embedded_redis
+from arqsvc.infra.guarded import guarded
+from arqsvc.infra.state import hold_state, runtime_folder
+from arqsvc.settings import PREFIX, Settings
+
+logger = logging.getLogger(__name__)
+
+CLIENT_FILE = "client.json"
+SHUTDOWN_S = 3
+"""Seconds that open requests get once the API is told to stop."""
+KILL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What the commands of this user need to reach a running instance; kept in the state folder, mode 0600."""
+
+    url: str
+    api_key: str
+    redis_url: str
+    database_url: str
+
+    @classmethod
+    def of(cls, state_dir: Path) -> "Instance | None":
+        """Return the instance that was last started on this state folder, or None."""
+        try:
+            return cls(**json.loads((state_dir / CLIENT_FILE).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, state_dir: Path) -> None:
+        """Write it for the other commands."""
+        new = state_dir / f"{CLIENT_FILE}.new"
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+            json.dump(asdict(self), file)
+        new.replace(state_dir / CLIENT_FILE)
+
+
+@asynccontextmanager
+async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
+    """Start the whole service on this state folder; ends it in order, and leaves nothing running.
+
+    Raises:
+        CannotStart: the state is in use, the port is taken, or a server does not start.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(hold_state(settings.state_dir))
+        listening = stack.enter_context(listening_on(settings.host, settings.port))
+        settings = await stack.enter_async_context(_servers(settings))
+        assert settings.redis_url
+        assert settings.database_url
+        database_url = settings.database_url.get_secret_value()
+        if own_migrations() - await applied_migrations(database_url):
+            await migrate(database_url)
+        workers = await stack.enter_async_context(asyncio.TaskGroup())
+        working = workers.create_task(_keep_worker(settings))
+        stack.callback(working.cancel)
+        url = await stack.enter_async_context(serving(create_app(settings, load_params()), listening))
+        before = Instance.of(settings.state_dir)
+        instance = Instance(
+            url=url,
+            api_key=before.api_key if before and await is_key(before.api_key) else
+            await create_secret(KeyKind.KEY, owner="default", name="command line"),
+            redis_url=settings.redis_url.get_secret_value(),
+            database_url=database_url,
+        )  # fmt: skip
+        instance.keep(settings.state_dir)
+        yield instance
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[str]:
+    """Serve an application on a socket for the block, once it has started; yields its address.
+
+    Raises:
+        CannotStart: the application could not start.
+    """
+    config = uvicorn.Config(
+        app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=SHUTDOWN_S, ws="auto"
+    )
+    server = _Server(config)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(server.serve(sockets=[listening]))
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn sets a flag
+            await asyncio.sleep(0.005)
+        if not server.started:
+            raise CannotStart("The API could not start; the log says why.")
+        try:
+            yield _address(listening)
+        finally:
+            server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the command decides when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def listening_on(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on an address for the block.
+
+    Raises:
+        CannotStart: it is taken, or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+            listening.listen(2048)
+        except OSError as error:
+            raise CannotStart(
+                f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --host and --port."
+            ) from error
+        listening.setblocking(False)
+        yield listening
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def _servers(settings: Settings) -> AsyncIterator[Settings]:
+    """Start the servers that no URL is set for, at the same time; yields the settings with both URLs."""
+    async with AsyncExitStack() as redis_stack, AsyncExitStack() as postgres_stack:
+        given = (settings.redis_url, settings.database_url)
+        urls = [url.get_secret_value() if url else "" for url in given]
+        if not all(urls):
+            runtime = redis_stack.enter_context(runtime_folder(settings.state_dir, settings.runtime_dir))
+
+            async def redis() -> None:
+                urls[0] = await redis_stack.enter_async_context(embedded_redis(settings.state_dir, runtime))
+
+            async def postgres() -> None:
+                urls[1] = await postgres_stack.enter_async_context(embedded_postgres(settings.state_dir, runtime))
+
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for url, start in zip(given, (redis, postgres), strict=True):
+                        if not url:
+                            group.create_task(start())
+            except BaseExceptionGroup as errors:
+                if found := errors.subgroup(CannotStart):
+                    raise found.exceptions[0] from errors
+                raise
+        yield settings.model_copy(update={"redis_url": SecretStr(urls[0]), "database_url": SecretStr(urls[1])})
+
+
+async def _keep_worker(settings: Settings) -> None:
+    """Run a worker of all queues in a child; one that dies is replaced."""
+    wait_s = 0.1
+    while True:
+        started = asyncio.get_running_loop().time()
+        async with guarded(
+            [sys.executable, "-m", "arqsvc", "worker"],
+            stop_signal=SIGTERM,
+            grace_s=settings.drain_s + KILL_S,
+            env={**os.environ, **_environment(settings)},
+        ) as worker:
+            code = await worker.wait()
+        logger.error("the worker died and is started again", extra={"exitcode": code, "wait_s": wait_s})
+        await asyncio.sleep(wait_s)
+        wait_s = 0.1 if asyncio.get_running_loop().time() - started > 60 else min(10.0, 2 * wait_s)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return the settings as the environment of a child."""
+    found = {}
+    for name, value in settings:
+        if value is not None:
+            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            found[PREFIX + name.upper()] = text
+    return found

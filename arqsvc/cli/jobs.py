@@ -1,0 +1,101 @@
+"""`arqsvc jobs`: the public API from a terminal."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from arqsvc.cli.instance import Instance
+from arqsvc.client import Client
+from arqsvc.errors import CannotStart
+from arqsvc.settings import Settings
+
+
+def connect(settings: Settings) -> Client:
+    """Return a client of `ARQSVC_URL`, or of the instance that holds the state folder.
+
+    Raises:
+        CannotStart: there is neither, or no key.
+    """
+    instance = Instance.of(settings.state_dir)
+    url = settings.url or (instance.url if instance else None)
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    if key is None and instance and url == instance.url:
+        key = instance.api_key
+    if not url or not key:
+        raise CannotStart(
+            f"No service: set ARQSVC_URL and ARQSVC_API_KEY, or run `arqsvc up` (state folder {settings.state_dir})."
+        )
+    return Client(url, key)
+
+
+async def list_jobs(settings: Settings, state: str | None, kind: str | None, limit: int, as_json: bool) -> int:
+    """Print the newest jobs, as a table or a JSON object a line."""
+    async with connect(settings) as client:
+        jobs = await client.jobs(state=state, kind=kind, limit=limit)
+    if as_json:
+        for job in jobs:
+            click.echo(json.dumps(job))
+        return 0
+    table = Table("id", "kind", "state", "reason", "progress", "created", box=None)
+    for job in jobs:
+        progress = job["progress"] or {}
+        at = f"{progress['fraction']:.0%} {progress['step']}" if progress else ""
+        table.add_row(job["id"], job["kind"], job["state"], job["reason"] or "", at, job["created_at"][:19])
+    Console(soft_wrap=True).print(table if jobs else "No job yet. `arqsvc analyze my.gbk.gz` makes one.")
+    return 0
+
+
+async def show(settings: Settings, job: str) -> int:
+    """Print a job as JSON."""
+    async with connect(settings) as client:
+        click.echo(json.dumps(await client.job(job), indent=2))
+    return 0
+
+
+async def watch(settings: Settings, job: str) -> int:
+    """Print the events of a job until it ends."""
+    state = ""
+    async with connect(settings) as client:
+        async for event in client.follow(job):
+            click.echo(event_line(event))
+            state = event["data"].get("state", state)
+    return 0 if state in {"succeeded", ""} else 1
+
+
+async def act(settings: Settings, verb: str, job: str) -> int:
+    """Cancel or retry a job, and print what it is then."""
+    async with connect(settings) as client:
+        done = await (client.cancel(job) if verb == "cancel" else client.retry(job))
+    asked = ", to be cancelled" if done["state"] == "running" and done["cancel_requested_at"] else ""
+    click.echo(f"{done['id']} {done['state']}{asked}")
+    return 0
+
+
+async def submit(settings: Settings, kind: str, params: Sequence[str]) -> int:
+    """Submit a job and print its id."""
+    values: dict[str, Any] = {}
+    for text in params:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CannotStart(f"-p {text}: a parameter is written name=value.")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    async with connect(settings) as client:
+        click.echo((await client.submit(kind, values))["id"])
+    return 0
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """Return an event as a line for people."""
+    data = event["data"]
+    if event["type"] == "progress":
+        return f"{event['ts'][:19]}  {data['fraction']:4.0%}  {data['step']}"
+    why = f" ({data['reason']})" if data["reason"] else ""
+    detail = f": {data['error']['detail']}" if data["error"] else ""
+    return f"{event['ts'][:19]}  {data['state']}{why}{detail}"

@@ -1,0 +1,55 @@
+"""What a command shows of running jobs, on standard error: live bars on a terminal, plain lines elsewhere."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+
+class Display:
+    """One line a job: step, bar, time left."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._lines: dict[str, TaskID] = {}
+        self._said: dict[str, str] = {}
+        self._plain = shown and not sys.stderr.isatty()
+        self._live: Progress | None = None
+        if shown and not self._plain:
+            self._live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[step]}"),
+                TimeRemainingColumn(compact=True),
+                console=Console(stderr=True),
+            )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def at(self, job: str, step: str, fraction: float | None) -> None:
+        """Show where a job stands; `fraction` in 0..1, or None where it is as before."""
+        if self._live:
+            line = self._lines.get(job)
+            if line is None:
+                line = self._lines[job] = self._live.add_task(job, total=1.0, step=step)
+            self._live.update(line, step=step, completed=fraction)
+        elif self._plain and self._said.get(job) != step:
+            self._said[job] = step
+            percent = f"{fraction:4.0%}" if fraction is not None else "    "
+            click.echo(f"{job}  {percent}  {step}", err=True)
+
+    def ended(self, job: str, *, ok: bool) -> None:
+        """Show that a job has ended."""
+        self.at(job, "done" if ok else "failed", 1.0 if ok else None)

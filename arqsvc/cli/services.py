@@ -1,0 +1,97 @@
+"""The commands that run a service, or a part of one: up, api, worker, migrate, keys."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from signal import SIGINT, SIGTERM
+
+import click
+
+from arqsvc import __version__
+from arqsvc.api.app import create_app
+from arqsvc.api.keys import LINK_LIFE, KeyKind, create_secret
+from arqsvc.cli.instance import Instance, listening_on, running_instance, serving
+from arqsvc.errors import CannotStart
+from arqsvc.families import CHILD_MODULES, load_jobs, load_params
+from arqsvc.infra.db import migrate as migrate_database
+from arqsvc.infra.db import open_db
+from arqsvc.logs import log_to
+from arqsvc.settings import Settings
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[asyncio.Event]:
+    """Yield an event that SIGTERM and Ctrl-C set."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for signal in (SIGTERM, SIGINT):
+        loop.add_signal_handler(signal, stop.set)
+    try:
+        yield stop
+    finally:
+        for signal in (SIGTERM, SIGINT):
+            loop.remove_signal_handler(signal)
+
+
+async def up(settings: Settings) -> int:
+    """Run everything until SIGTERM or Ctrl-C."""
+    log_to(settings.log_level, settings.log_file)
+    with stopped_by_signals() as stop:
+        async with running_instance(settings) as instance:
+            link = await create_secret(KeyKind.LINK, owner="default", name="browser", life=LINK_LIFE)
+            click.echo(f"arqsvc {__version__} at {instance.url}  (state: {settings.state_dir})")
+            click.echo(f"Open once, within 15 minutes: {instance.url}/login?token={link}")
+            click.echo("Ctrl-C ends it; unfinished jobs go on at the next start.")
+            sys.stdout.flush()
+            await stop.wait()
+    return 0
+
+
+async def api(settings: Settings) -> int:
+    """Run the API until SIGTERM or Ctrl-C."""
+    log_to(settings.log_level, settings.log_file)
+    with stopped_by_signals() as stop, listening_on(settings.host, settings.port) as listening:
+        async with serving(create_app(settings, load_params()), listening) as address:
+            click.echo(f"arqsvc {__version__} API at {address}")
+            sys.stdout.flush()
+            await stop.wait()
+    return 0
+
+
+async def worker(settings: Settings, queues: list[str]) -> int:
+    """Run a worker until SIGTERM or Ctrl-C; then it drains."""
+    from arqsvc.worker.worker import open_worker
+
+    log_to(settings.log_level, settings.log_file)
+    queues = queues or sorted({kind.queue for kind in load_params().values()})
+    with stopped_by_signals() as stop:
+        async with open_worker(settings, queues, load_jobs(), CHILD_MODULES) as process:
+            await process.run(stop)
+    return 0
+
+
+async def migrate(settings: Settings) -> int:
+    """Apply what migrations the database lacks."""
+    applied = await migrate_database(_database_url(settings))
+    click.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do; the schema is current.")
+    return 0
+
+
+async def create_key(settings: Settings, name: str, owner: str, link: bool) -> int:
+    """Make a key, or a one-time link for a browser, and print it."""
+    async with open_db(_database_url(settings)):
+        if not link:
+            click.echo(await create_secret(KeyKind.KEY, owner=owner, name=name))
+            return 0
+        secret = await create_secret(KeyKind.LINK, owner=owner, name=name, life=LINK_LIFE)
+        instance = Instance.of(settings.state_dir)
+        click.echo(f"{settings.url or (instance.url if instance else '')}/login?token={secret}")
+    return 0
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url:
+        return settings.database_url.get_secret_value()
+    if instance := Instance.of(settings.state_dir):
+        return instance.database_url
+    raise CannotStart("No database: set ARQSVC_DATABASE_URL, or start `arqsvc up` first and name its --state.")

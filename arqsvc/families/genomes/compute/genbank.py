@@ -1,0 +1,344 @@
+"""A GenBank flat file, plain or gzip, read into records; what is no sound GenBank file is refused with a reason.
+
+Every refusal is `BadInput` with `reason`, a stable word:
+
+    not_a_file            a folder, a device, or nothing there
+    empty                 no bytes, or white space alone
+    broken_gzip           gzip that does not decompress: cut short, damaged, or followed by something else
+    wrong_compression     zip, bzip2, xz or Zstandard
+    too_large             more bytes than the limit, after decompression
+    binary                bytes that no text has
+    wrong_encoding        UTF-16 or UTF-32
+    fasta gff embl fastq xml html json asn1      another format
+    not_genbank           text that does not begin with LOCUS
+    malformed_locus       a LOCUS line without name, length or unit
+    protein               a GenPept record
+    contig_only           CONTIG in place of sequence
+    no_sequence           no ORIGIN
+    malformed_sequence    a character that is no nucleotide
+    malformed_features    a line that has no place in a feature table
+    truncated             the last record has no terminator `//`
+    length_mismatch       LOCUS promises another length
+    trailing_content      text after the last terminator
+    duplicate_record      two records of one name
+"""
+
+import re
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from isal import igzip, isal_zlib
+
+from arqsvc.errors import BadInput
+from arqsvc.families.genomes.compute.features import read_features
+from arqsvc.families.genomes.compute.record import Nucleotides, Record
+
+LIMIT_BYTES = 2 * 1024**3
+"""Default ceiling of the text, after decompression: twice the largest bacterial draft known, far below a child's memory."""
+
+_CHUNK_BYTES = 4 * 1024**2
+_ILLEGAL = 255
+_LOCUS = re.compile(r"LOCUS +(\S+) +(\d+) +(bp|aa|rc)\b(.*)", re.IGNORECASE)
+_LOCUS_RUN_TOGETHER = re.compile(r"LOCUS +(\S*\d) +(bp|aa|rc)\b(.*)", re.IGNORECASE)
+_MOLECULE = re.compile(r"\b((?:[sdm]s-)?(?:[a-z]{1,3})?[DR]NA)\b", re.IGNORECASE)
+
+
+def _nucleotide_table() -> bytes:
+    """Return the translation of ASCII letters to the integers of `Record.nucleotides`."""
+    table = bytearray([_ILLEGAL] * 256)
+    for number, letters in enumerate(("TU", "C", "A", "G", "N", "RYSWKMBDHVX")):
+        for letter in letters + letters.lower():
+            table[ord(letter)] = number
+    return bytes(table)
+
+
+_NUCLEOTIDE = _nucleotide_table()
+
+
+def read_records(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Record]:
+    """Return the records of a GenBank file in their order, at least one.
+
+    Reads a byte order mark, CR LF and CR line ends, lower and upper case, several gzip members. Holds the text in memory,
+    and at the peak twice.
+
+    Args:
+        path: `.gb`, `.gbk`, `.gbff`, plain or gzip, told apart by content.
+        limit_bytes: most bytes of text, after decompression; reading stops there.
+
+    Raises:
+        BadInput: see the list above.
+    """
+    text = _normalised(_text(path, limit_bytes))
+    records: list[Record] = []
+    names: set[str] = set()
+    at = 0
+    while at < len(text):
+        end = _terminator(text, at)
+        if end < 0:
+            _refuse_unfinished(text[at:], records)
+        record = _read_record(text[at:end])
+        if record.accession in names:
+            _refuse(
+                f"Two records of the file are called {record.accession}. Give every record an accession of its own.",
+                "duplicate_record",
+            )
+        names.add(record.accession)
+        records.append(record)
+        at = _next_line(text, end + 1)
+        while text.startswith((b"\n", b" ", b"\t"), at):
+            at += 1
+    return records
+
+
+def _refuse(detail: str, reason: str) -> NoReturn:
+    raise BadInput(detail, reason=reason)
+
+
+def _text(path: Path, limit_bytes: int) -> bytes:
+    """Return the bytes of a file, decompressed, never more than the limit."""
+    if not path.is_file():
+        _refuse("This is no file. Give the path of one GenBank file.", "not_a_file")
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic[:2] == b"\x1f\x8b":
+        return _inflated(path, limit_bytes)
+    for start, name in _COMPRESSIONS.items():
+        if magic.startswith(start):
+            _refuse(f"The file is {name}. Unpack it, or pack it with gzip.", "wrong_compression")
+    size = path.stat().st_size
+    if size > limit_bytes:
+        _refuse_size(f"The file has {size:,} bytes", limit_bytes)
+    return path.read_bytes()
+
+
+_COMPRESSIONS = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with Zstandard",
+}
+
+
+def _inflated(path: Path, limit_bytes: int) -> bytes:
+    """Return what a gzip file holds, all members; a bomb is left at the limit."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        with igzip.open(path) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > limit_bytes:
+                    _refuse_size("The file decompresses to more", limit_bytes)
+    except (EOFError, isal_zlib.error, igzip.BadGzipFile) as fault:
+        raise BadInput(
+            f"The gzip file cannot be decompressed after {size:,} bytes of text: {fault}. "
+            "It was cut short or damaged; fetch it again and compare its checksum.",
+            reason="broken_gzip",
+        ) from fault
+    return b"".join(chunks)
+
+
+def _refuse_size(found: str, limit_bytes: int) -> NoReturn:
+    raise BadInput(
+        f"{found} than the {limit_bytes:,} bytes allowed. Split the file by record, or raise the limit."
+        if found.endswith("more")
+        else f"{found}; the limit is {limit_bytes:,} bytes. Split the file by record, or raise the limit.",
+        reason="too_large",
+        limit_bytes=limit_bytes,
+    )
+
+
+def _normalised(text: bytes) -> bytes:
+    """Return GenBank text with LF line ends, beginning with LOCUS; anything else is refused."""
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        _refuse("The file is UTF-16 or UTF-32. Save it as plain text (UTF-8).", "wrong_encoding")
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not text[:16].startswith(b"LOCUS"):
+        text = text.lstrip()
+    if not text:
+        _refuse("The file is empty. Fetch the record again from its source.", "empty")
+    if b"\0" in text:
+        _refuse(
+            f"The file holds binary data (a NUL at byte {text.index(0)}), not text. Give a GenBank flat file.", "binary"
+        )
+    if not re.match(rb"LOCUS[ \t]", text, re.IGNORECASE):
+        _refuse_format(text)
+    return text
+
+
+_FORMATS: tuple[tuple[str, str, str], ...] = (
+    ("html", r"<!doctype html|<html|<head|<body", "an HTML page, probably an error page of a web site"),
+    ("xml", r"<", "XML"),
+    ("fasta", r">", "FASTA: it has sequence and no annotation"),
+    ("gff", r"##gff|#!gff|(?:[^\t\n]*\t){8}", "GFF: it has annotation and no sequence"),
+    ("embl", r"ID   ", "EMBL"),
+    ("fastq", r"@[^\n]*\n[A-Za-z.*]+\n\+", "FASTQ: it has reads and no annotation"),
+    ("asn1", r"[A-Z][A-Za-z-]+ ?::=", "ASN.1"),
+    ("json", r"[{\[]", "JSON"),
+)
+
+
+def _refuse_format(text: bytes) -> NoReturn:
+    """Raise BadInput that names what the file is instead of GenBank."""
+    head = text[:4096].decode("latin-1")
+    if any(ord(letter) < 32 and letter not in "\t\n\f\x1b" for letter in head):
+        _refuse("The file holds binary data, not text. Give a GenBank flat file.", "binary")
+    first = head.split("\n", 1)[0][:60]
+    for reason, pattern, found in _FORMATS:
+        if re.match(pattern, head, re.IGNORECASE if reason == "html" else 0):
+            _refuse(
+                f"This is {found}. Give the GenBank flat file of the record, sequence and annotation together "
+                "(at NCBI: Send to, GenBank (full); with efetch: rettype=gbwithparts).",
+                reason,
+            )
+    _refuse(f"A GenBank file begins with LOCUS; this one begins with {first!r}. Give a GenBank flat file.", "not_genbank")
+
+
+def _terminator(text: bytes, at: int) -> int:
+    """Return where the line break before the next `//` line is, -1 without any."""
+    while (end := text.find(b"\n//", at)) >= 0:
+        if not text[end + 3 : _line_end(text, end + 1)].strip():
+            return end
+        at = end + 1
+    return -1
+
+
+def _line_end(text: bytes, at: int) -> int:
+    end = text.find(b"\n", at)
+    return len(text) if end < 0 else end
+
+
+def _next_line(text: bytes, at: int) -> int:
+    return min(_line_end(text, at) + 1, len(text))
+
+
+def _refuse_unfinished(rest: bytes, before: list[Record]) -> NoReturn:
+    """Raise BadInput for what follows the last terminator."""
+    first = rest[: _line_end(rest, 0)].decode("latin-1")
+    if before and not first.startswith("LOCUS"):
+        _refuse(
+            f"After the end of record {before[-1].accession} the file goes on with {first[:60]!r}. "
+            "Remove what follows the last // line.",
+            "trailing_content",
+        )
+    promised = (match := _LOCUS.match(first)) and f"; LOCUS promises {int(match[2]):,} {match[3]}"
+    _refuse(
+        f"The file ends in the middle of its record {len(before) + 1}, without the terminator //{promised or ''}. "
+        "It was cut short; fetch it again.",
+        "truncated",
+    )
+
+
+def _read_record(text: bytes) -> Record:
+    """Return one record; `text` ends before its terminator."""
+    name, promised, rest = _locus(text)
+    table_start, table_end, sequence_start = _sections(text, name)
+    nucleotides = _nucleotides(text, sequence_start, name)
+    if promised is None and name.endswith(str(len(nucleotides))):
+        name = name.removesuffix(str(len(nucleotides)))
+    elif promised != len(nucleotides):
+        found = "another length" if promised is None else f"{promised:,} nucleotides"
+        _refuse(
+            f"LOCUS of {name} promises {found} and {len(nucleotides):,} follow. "
+            "The record is incomplete or was edited; fetch it again.",
+            "length_mismatch",
+        )
+    header = text[: min(at for at in (table_start, sequence_start) if at >= 0)].decode("utf-8", "replace")
+    accession = _accession(header) or name
+    circular = re.search(r"\bcircular\b", rest, re.IGNORECASE) is not None
+    molecule = _MOLECULE.search(rest)
+    return Record(
+        accession=accession,
+        definition=_section(header, "DEFINITION"),
+        organism=_organism(header),
+        molecule_type=molecule[1] if molecule else "",
+        circular=circular,
+        nucleotides=nucleotides,
+        features=read_features(
+            text[table_start:table_end], accession=accession, length_bp=len(nucleotides), circular=circular
+        ),
+    )
+
+
+def _locus(text: bytes) -> tuple[str, int | None, str]:
+    """Return name, promised length and the rest of LOCUS; the length is None where it runs into the name."""
+    line = text[: _line_end(text, 0)].decode("utf-8", "replace")
+    if match := _LOCUS.match(line):
+        name, promised, unit, rest = match[1], int(match[2]), match[3], match[4]
+    elif match := _LOCUS_RUN_TOGETHER.match(line):
+        name, promised, unit, rest = match[1], None, match[2], match[3]
+    else:
+        _refuse(
+            f"LOCUS must give name, length and unit (`LOCUS       AB000001  1234 bp`); found {line[:80]!r}. Repair the line.",
+            "malformed_locus",
+        )
+    if unit.lower() != "bp":
+        _refuse(
+            f"{name} is a protein record (GenPept, length in {unit}). Give the nucleotide record that codes for it.",
+            "protein",
+        )
+    return name, promised, rest
+
+
+def _sections(text: bytes, name: str) -> tuple[int, int, int]:
+    """Return start and end of the feature table and start of the sequence lines; an absent table has both at the sequence."""
+    origin = text.find(b"\nORIGIN")
+    if origin < 0:
+        if b"\nCONTIG" in text:
+            _refuse(
+                f"{name} says where its sequence is (CONTIG) and holds none. Fetch it with rettype=gbwithparts, "
+                "or at NCBI as GenBank (full).",
+                "contig_only",
+            )
+        _refuse(f"{name} has no sequence (no ORIGIN). Fetch the full record.", "no_sequence")
+    sequence = _line_end(text, origin + 1)
+    features = text.find(b"\nFEATURES", 0, origin)
+    if features < 0:
+        return sequence, sequence, sequence
+    start = _next_line(text, features + 1)
+    after = _SECTION.search(text, start - 1, origin + 2)
+    return start, after.start() + 1 if after else start, sequence
+
+
+_SECTION = re.compile(rb"\n(?=[A-Z])")
+
+
+def _nucleotides(text: bytes, start: int, name: str) -> Nucleotides:
+    """Return the nucleotides of the lines after ORIGIN as integers."""
+    codes = np.frombuffer(text[start:].translate(_NUCLEOTIDE, b"0123456789 \n\t"), np.uint8)
+    if len(codes) == 0:
+        _refuse(f"{name} has an empty sequence. Fetch the full record.", "no_sequence")
+    if codes.max() == _ILLEGAL:
+        place = int(np.argmax(codes == _ILLEGAL))
+        letters = text[start:].translate(None, b"0123456789 \n\t")
+        _refuse(
+            f"The sequence of {name} has {chr(letters[place])!r} at position {place + 1:,}, which is no nucleotide code. "
+            "Repair the sequence, or fetch the record again.",
+            "malformed_sequence",
+        )
+    return codes
+
+
+def _section(header: str, keyword: str) -> str:
+    """Return a section of the header, its lines joined; empty where absent."""
+    match = re.search(rf"^{keyword}\b *(.*(?:\n {{3,}}.*)*)", header, re.MULTILINE)
+    return " ".join(match[1].split()).removesuffix(".").strip() if match else ""
+
+
+def _accession(header: str) -> str:
+    """Return VERSION's first word, else ACCESSION's; empty where both are absent or a dot."""
+    for keyword in ("VERSION", "ACCESSION"):
+        words = _section(header, keyword).split()
+        if words and words[0] not in (".", "unknown", "Unknown"):
+            return words[0]
+    return ""
+
+
+def _organism(header: str) -> str:
+    """Return the first line of ORGANISM; empty where absent or a dot."""
+    match = re.search(r"^ +ORGANISM +(.*)", header, re.MULTILINE)
+    return match[1].strip() if match and match[1].strip() != "." else ""

@@ -1,0 +1,251 @@
+"""What the annotation says: features by type and strand, lengths, coding density, overlaps, gaps between genes, operon candidates.
+
+A gene here is a CDS or an RNA (`RNA_KINDS`), pseudo included, once a locus; `gene` features repeat them and are only counted.
+
+| metric | definition |
+|---|---|
+| coding density | nucleotides in at least one CDS (union of parts: introns out, overlaps once) by the length; pseudo CDS included, as their share is given |
+| overlaps | pairs of genes of two loci whose parts share nucleotides |
+| intergenic | stretches that no gene spans, introns being inside a gene; on a circle the one over the origin is one, on a line the two ends are none |
+| operon candidates | runs of two or more neighbouring CDS on one strand, no RNA gene between, each beginning at most 50 nt after the end of the last (Salgado et al. 2000, doi:10.1073/pnas.110147297, found most pairs within an operon that near) |
+| hypothetical | product says hypothetical, uncharacterized, unknown function, unnamed or predicted protein |
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from arqsvc.families.genomes.compute.measurements import GeneFacts, LengthQuantiles, Operons, Overlaps
+from arqsvc.families.genomes.compute.record import Features, Flags, Integers, Record
+
+RNA_KINDS = ("tRNA", "rRNA", "ncRNA", "tmRNA", "misc_RNA", "scRNA", "snRNA", "snoRNA")
+"""Feature keys of genes that are no CDS."""
+
+OPERON_GAP_BP = 50
+"""Greatest distance of neighbours in an operon candidate."""
+
+_HYPOTHETICAL = re.compile(
+    r"hypothetical|uncharacteri[sz]ed|unknown function|unnamed protein|predicted protein", re.IGNORECASE
+)
+_STRAND_NAMES = {1: "forward", -1: "reverse", 0: "both"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """The genes of one record, as far as they add up over records."""
+
+    length_bp: int
+    kinds: Counter[tuple[str, int]]
+    """Features by key and strand."""
+
+    pseudo: Counter[str]
+    """Features marked pseudo by key."""
+
+    rna_genes: int
+    hypothetical: int
+    coding_bp: int
+    intact_bp: int
+    cds_length_bp: Integers
+    intergenic_bp: Integers
+    overlap_bp: Integers
+    """Of each pair."""
+
+    overlap_same_strand: Flags
+    operon_sizes: Integers
+
+
+def measure_genes(records: Sequence[Record]) -> tuple[GeneFacts, list[GeneFacts]]:
+    """Return the facts of all records together and of each."""
+    layouts = [_layout(record) for record in records]
+    each = [_facts([layout]) for layout in layouts]
+    return (each[0] if len(each) == 1 else _facts(layouts)), each
+
+
+def _layout(record: Record) -> _Layout:
+    features = record.features
+    kinds = np.array(features.kind, dtype=object)
+    is_cds = kinds == "CDS"
+    is_gene = (is_cds | np.isin(features.kind, RNA_KINDS)) & (features.length_bp > 0)
+    genes = np.flatnonzero(is_gene)
+    cds = np.flatnonzero(is_cds)
+    overlap_bp, same_strand = _overlaps(features, genes)
+    products = [features.product[row] for row in np.flatnonzero(is_cds & ~features.pseudo)]
+    return _Layout(
+        length_bp=record.length_bp,
+        kinds=Counter(zip(features.kind, features.strand.tolist(), strict=True)),
+        pseudo=Counter(features.kind[row] for row in np.flatnonzero(features.pseudo)),
+        rna_genes=int(is_gene.sum() - (is_cds & is_gene).sum()),
+        hypothetical=sum(product is not None and _HYPOTHETICAL.search(product) is not None for product in products),
+        coding_bp=_covered_bp(features, cds, record.length_bp),
+        intact_bp=_covered_bp(features, np.flatnonzero(is_cds & ~features.pseudo), record.length_bp),
+        cds_length_bp=features.length_bp[cds],
+        intergenic_bp=_intergenic(record, genes),
+        overlap_bp=overlap_bp,
+        overlap_same_strand=same_strand,
+        operon_sizes=_operon_sizes(record, genes, is_cds),
+    )
+
+
+def _facts(layouts: Sequence[_Layout]) -> GeneFacts:
+    total: Counter[tuple[str, int]] = sum((layout.kinds for layout in layouts), Counter())
+    pseudo: Counter[str] = sum((layout.pseudo for layout in layouts), Counter())
+    by_kind: dict[str, dict[str, int]] = {}
+    for (kind, strand), count in sorted(total.items()):
+        row = by_kind.setdefault(kind, {"total": 0, "forward": 0, "reverse": 0, "both": 0})
+        row["total"] += count
+        row[_STRAND_NAMES[strand]] += count
+    number = {kind: row["total"] for kind, row in by_kind.items()}
+    cds = number.get("CDS", 0)
+    length_bp = sum(layout.length_bp for layout in layouts)
+    hypothetical = sum(layout.hypothetical for layout in layouts)
+    intact = cds - pseudo["CDS"]
+    coding_bp = sum(layout.coding_bp for layout in layouts)
+    lengths = np.concatenate([layout.cds_length_bp for layout in layouts])
+    intergenic = np.concatenate([layout.intergenic_bp for layout in layouts])
+    return GeneFacts(
+        by_kind=by_kind,
+        genes=number.get("gene", 0),
+        cds=cds,
+        trna=number.get("tRNA", 0),
+        rrna=number.get("rRNA", 0),
+        ncrna=number.get("ncRNA", 0),
+        tmrna=number.get("tmRNA", 0),
+        pseudo=pseudo["CDS"],
+        pseudo_genes=pseudo["gene"],
+        pseudo_share=pseudo["CDS"] / cds if cds else None,
+        hypothetical=hypothetical,
+        hypothetical_share=hypothetical / intact if intact else None,
+        coding_bp=coding_bp,
+        coding_density=coding_bp / length_bp,
+        coding_density_intact=sum(layout.intact_bp for layout in layouts) / length_bp,
+        gene_density_per_kb=1000 * (cds + sum(layout.rna_genes for layout in layouts)) / length_bp,
+        cds_length_bp=lengths,
+        cds_lengths=quantiles(lengths),
+        intergenic_bp=intergenic,
+        intergenic=quantiles(intergenic),
+        overlaps=_overlap_facts(layouts),
+        operons=_operon_facts(layouts),
+    )
+
+
+def _overlap_facts(layouts: Sequence[_Layout]) -> Overlaps:
+    same = np.concatenate([layout.overlap_same_strand for layout in layouts])
+    overlap_bp = sum(int(layout.overlap_bp.sum()) for layout in layouts)
+    return Overlaps(len(same), overlap_bp, int(same.sum()), int((~same).sum()))
+
+
+def _operon_facts(layouts: Sequence[_Layout]) -> Operons:
+    sizes = np.concatenate([layout.operon_sizes for layout in layouts])
+    return Operons(OPERON_GAP_BP, len(sizes), int(sizes.sum()), int(sizes.max(initial=0)), sizes)
+
+
+def quantiles(lengths: Integers) -> LengthQuantiles:
+    """Return count, mean and quantiles of lengths, all but the count None without any."""
+    if len(lengths) == 0:
+        return LengthQuantiles(0, None, None, None, None, None, None, None, None)
+    q05, q25, median, q75, q95 = np.quantile(lengths, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
+    return LengthQuantiles(
+        len(lengths), float(lengths.mean()), int(lengths.min()), q05, q25, median, q75, q95, int(lengths.max())
+    )
+
+
+def _part_rows(features: Features, rows: Integers) -> tuple[Integers, Integers]:
+    """Return the parts of these features and, for each, its place in `rows`."""
+    counts = np.diff(features.part_offset)[rows]
+    place = np.repeat(np.arange(len(rows)), counts)
+    first = np.repeat(features.part_offset[:-1][rows] - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
+    return first + np.arange(len(place)), place
+
+
+def _covered_bp(features: Features, rows: Integers, length_bp: int) -> int:
+    """Return the nucleotides in at least one part of these features."""
+    parts, _ = _part_rows(features, rows)
+    start0, end0 = features.part_start0[parts].clip(0, length_bp), features.part_end0[parts].clip(0, length_bp)
+    begin, end = merged(start0, end0)
+    return int((end - begin).sum())
+
+
+def merged(start0: Integers, end0: Integers) -> tuple[Integers, Integers]:
+    """Return the union of intervals as intervals that neither touch nor overlap, ascending.
+
+    >>> merged(np.array([5, 0, 2]), np.array([9, 3, 4]))
+    (array([0, 5]), array([4, 9]))
+    """
+    if len(start0) == 0:
+        return start0, end0
+    order = np.argsort(start0, kind="stable")
+    start0, reach = start0[order], np.maximum.accumulate(end0[order])
+    first = np.concatenate(([True], start0[1:] > reach[:-1]))
+    last = np.append(first[1:], True)
+    return start0[first], reach[last]
+
+
+def _overlaps(features: Features, rows: Integers) -> tuple[Integers, Flags]:
+    """Return shared nucleotides and same strand of every pair of genes of two loci that share any."""
+    parts, place = _part_rows(features, rows)
+    order = np.argsort(features.part_start0[parts], kind="stable")
+    start0, end0, place = features.part_start0[parts][order], features.part_end0[parts][order], place[order]
+    others = np.maximum(np.searchsorted(start0, end0) - np.arange(len(start0)) - 1, 0)
+    first = np.repeat(np.arange(len(start0)), others)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(others) - others, others)
+    shared = np.minimum(end0[first], end0[second]) - start0[second]
+    locus = _loci(features, rows)
+    keep = (shared > 0) & (locus[place[first]] != locus[place[second]])
+    a, b = np.sort([place[first[keep]], place[second[keep]]], axis=0)
+    pairs, which = np.unique(a * len(rows) + b, return_inverse=True)
+    overlap_bp = np.bincount(which, shared[keep], minlength=len(pairs)).astype(np.int64)
+    strand = features.strand[rows]
+    if len(pairs) == 0:
+        return overlap_bp, np.zeros(0, bool)
+    return overlap_bp, strand[pairs // len(rows)] == strand[pairs % len(rows)]
+
+
+def _loci(features: Features, rows: Integers) -> Integers:
+    """Return a number for each gene, the same for products of one locus."""
+    numbers: dict[str | int, int] = {}
+    names = [features.locus_tag[row] or features.gene[row] or row for row in rows.tolist()]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
+
+
+def _intergenic(record: Record, rows: Integers) -> Integers:
+    """Return the stretches that no gene spans, ascending by place."""
+    features, size = record.features, record.length_bp
+    scattered = rows[features.strand[rows] == 0]
+    parts, _ = _part_rows(features, scattered)
+    whole = rows[features.strand[rows] != 0]
+    start0 = np.concatenate((features.start0[whole], features.part_start0[parts]))
+    end0 = np.concatenate((features.end0[whole], features.part_end0[parts]))
+    over = end0 - size
+    if record.circular:
+        start0 = np.concatenate((start0, np.zeros((over > 0).sum(), np.int64)))
+        end0 = np.concatenate((end0, over[over > 0]))
+    begin, end = merged(start0.clip(0, size), end0.clip(0, size))
+    gaps = begin[1:] - end[:-1]
+    if record.circular and len(begin):
+        gaps = np.append(gaps, begin[0] + size - end[-1])
+    return gaps[gaps > 0]
+
+
+def _operon_sizes(record: Record, genes: Integers, is_cds: Flags) -> Integers:
+    """Return the CDS in each operon candidate, in the order of the record."""
+    features = record.features
+    genes = genes[features.strand[genes] != 0]
+    _, first_of_locus = np.unique(_loci(features, genes), return_index=True)
+    genes = genes[np.sort(first_of_locus)]
+    genes = genes[np.argsort(features.start0[genes], kind="stable")]
+    if len(genes) < 2:
+        return np.zeros(0, np.int64)
+    start0, end0, strand, coding = features.start0[genes], features.end0[genes], features.strand[genes], is_cds[genes]
+    following = np.roll(np.arange(len(genes)), -1)
+    gap = start0[following] - end0
+    gap[-1] += record.length_bp
+    linked = (gap <= OPERON_GAP_BP) & (strand == strand[following]) & coding & coding[following]
+    linked[-1] &= record.circular
+    if linked.all():
+        return np.array([len(genes)])
+    breaks = np.flatnonzero(~linked)
+    sizes = np.diff(np.append(breaks, breaks[0] + len(genes)))
+    return sizes[sizes > 1]

@@ -1,0 +1,147 @@
+"""GC skew along a record: (G - C)/(G + C) of each window, and its running sum, with the origin and the terminus marked.
+
+Lobry 1996, doi:10.1093/oxfordjournals.molbev.a025626; Grigoriev 1998, doi:10.1093/nar/26.10.2286.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from arqsvc.families.genomes.compute.measurements import Skew
+from arqsvc.families.genomes.figures import circle, notation
+from arqsvc.families.genomes.figures.canvas import AMBER, BLUE, HAIR, LINE, MUTED, ORANGE, TEXT, VERMILLION, sheet
+
+Floats = NDArray[np.float64]
+
+MOST_STEPS = 900
+"""Steps drawn at most: finer ones would be under half a point wide; the numbers keep every window."""
+
+MARK_DASHES = {"origin": "-", "terminus": (0, (3, 2))}
+
+
+def draw_circular(path: Path, skew: Skew, name: str, length_bp: int) -> None:
+    """Draw a circular record: windowed skew on the outer ring, running sum on the inner one."""
+    with sheet(path, 6.4, 6.4) as figure:
+        axes = circle.disc(figure, 1.42)
+        circle.draw_scale(axes, length_bp, 1.0)
+        _draw_windows_ring(axes, skew, length_bp, middle=0.83, half=0.13)
+        _draw_running_ring(axes, skew, length_bp, middle=0.52, half=0.14)
+        for mark, place_bp in marks(skew):
+            _draw_mark(axes, mark, place_bp, length_bp)
+        circle.draw_name(axes, name, length_bp)
+        steps = f"(G − C)/(G + C), {_kb(step_bp(skew))} steps"
+        outer = [("Outer ring: GC skew", TEXT, True), (steps, MUTED, False)]
+        sides = [("outward, blue: G > C", BLUE, False), ("inward, amber: C > G", AMBER, False)]
+        circle.write_corner(axes, True, outer + sides)
+        windows = f"running sum of {_kb(skew.window_bp)} windows"
+        circle.write_corner(axes, False, [("Inner ring: cumulative skew", TEXT, True), (windows, MUTED, False)])
+
+
+def draw_linear(path: Path, skew: Skew, name: str, length_bp: int) -> None:
+    """Draw a linear record: windowed skew above, running sum below, on one axis of places."""
+    unit_bp, unit = notation.scale(length_bp)
+    with sheet(path, 7.2, 4.0) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        figure.subplots_adjust(left=0.11, right=0.97, top=0.92, bottom=0.12, hspace=0.16)
+        edges, means = _steps(skew)
+        for sign, color, words in ((1, BLUE, "G > C"), (-1, ORANGE, "C > G")):
+            upper.stairs(np.where(means * sign > 0, means, 0), edges / unit_bp, fill=True, color=color, label=words)
+        upper.axhline(0, color=LINE, linewidth=0.8)
+        top = _reach(means)
+        upper.set(ylim=(-top, top), ylabel="GC skew\n(G − C)/(G + C)")
+        upper.set_title(f"{name}, {_kb(step_bp(skew))} steps", loc="left", fontsize=9, parse_math=False)
+        upper.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.98), borderaxespad=0)
+        places, sums = _running(skew)
+        lower.plot(places / unit_bp, sums, color=TEXT, linewidth=1.1)
+        lower.axhline(0, color=LINE, linewidth=0.8)
+        lower.set(ylabel=f"Cumulative skew\n({_kb(skew.window_bp)} windows)", xlabel=f"Position ({unit})")
+        lower.set_xlim(0, length_bp / unit_bp)
+        figure.align_ylabels()
+
+
+def marks(skew: Skew) -> tuple[tuple[str, int], ...]:
+    """Return the names and places in bp of what is marked: origin and terminus, where the record has them."""
+    places = (("origin", skew.origin_bp), ("terminus", skew.terminus_bp))
+    return tuple((name, place_bp) for name, place_bp in places if place_bp is not None)
+
+
+def step_bp(skew: Skew) -> int:
+    """Return the width of a drawn step: as many whole windows as keep the steps under `MOST_STEPS`."""
+    return skew.window_bp * _windows_a_step(skew)
+
+
+def _windows_a_step(skew: Skew) -> int:
+    return -(-len(skew.skew) // MOST_STEPS)
+
+
+def _steps(skew: Skew) -> tuple[Floats, Floats]:
+    """Return the edges of the drawn steps in bp, shape (m + 1,), and the mean skew of each, shape (m,)."""
+    windows = len(skew.skew)
+    starts = np.arange(0, windows, _windows_a_step(skew))
+    edges = np.append(starts, windows)
+    return edges.astype(np.float64) * skew.window_bp, np.add.reduceat(skew.skew, starts) / np.diff(edges)
+
+
+def _running(skew: Skew) -> tuple[Floats, Floats]:
+    """Return places in bp, shape (m + 1,), and the running sum there, from 0 at the first base on."""
+    last = (_steps(skew)[0][1:] / skew.window_bp).astype(int)
+    return _steps(skew)[0], np.append(0.0, skew.cumulative[last - 1])
+
+
+def _draw_windows_ring(axes: Axes, skew: Skew, length_bp: int, middle: float, half: float) -> None:
+    edges, means = _steps(skew)
+    top = _reach(means)
+    for level in (-1, 1):
+        circle.draw_ring(axes, middle + level * half, color=HAIR, width_pt=0.6)
+    for sign, color in ((1, BLUE), (-1, ORANGE)):
+        steps = [
+            circle.band(edges[i] / length_bp, edges[i + 1] / length_bp, middle, middle + half * means[i] / top)
+            for i in np.flatnonzero(means * sign > 0)
+        ]
+        circle.fill(axes, steps, color)
+    circle.draw_ring(axes, middle, width_pt=0.6)
+    for level in (-1, 1):
+        _write_level(axes, middle + level * half, f"{level * top:+g}")
+
+
+def _draw_running_ring(axes: Axes, skew: Skew, length_bp: int, middle: float, half: float) -> None:
+    places, sums = _running(skew)
+    low, high = float(sums.min()), float(sums.max())
+    turns = np.union1d(places / length_bp, circle.arc(0.0, places[-1] / length_bp))
+    sums = np.interp(turns, places / length_bp, sums)
+    radii = middle - half + 2 * half * (sums - low) / ((high - low) or 1.0)
+    for radius in (middle - half, middle + half):
+        circle.draw_ring(axes, radius, color=HAIR, width_pt=0.6)
+    x, y = circle.on_circle(turns, radii).T
+    axes.plot(x, y, color=TEXT, linewidth=1.1)
+    _write_level(axes, middle - half, f"{low:+.3g}")
+    _write_level(axes, middle + half, f"{high:+.3g}")
+
+
+def _write_level(axes: Axes, radius: float, level: str) -> None:
+    plate = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+    axes.text(0, radius, level.replace("-", "−"), ha="center", va="center", fontsize=6.5, color=MUTED, bbox=plate)
+
+
+def _draw_mark(axes: Axes, mark: str, place_bp: int, length_bp: int) -> None:
+    turn = np.array([place_bp / length_bp])
+    (x0, y0), (x1, y1) = circle.on_circle(turn, 0.34)[0], circle.on_circle(turn, 1.12)[0]
+    axes.plot([x0, x1], [y0, y1], color=VERMILLION, linewidth=1.4, linestyle=MARK_DASHES[mark])
+    x, y = circle.on_circle(turn, 1.14)[0]
+    side = "center" if abs(x) < 0.35 else "left" if x > 0 else "right"
+    axes.text(
+        x, y, f"{mark}\n{notation.position(place_bp, length_bp)}", color=VERMILLION, fontweight="bold", fontsize=8.5,
+        ha=side, va="bottom" if y > 0.5 else "top" if y < -0.5 else "center", linespacing=1.15,
+    )  # fmt: skip
+
+
+def _reach(means: Floats) -> float:
+    """Return the outer level of the scale: the least of 0.05, 0.1, 0.2, 0.5 and 1 that holds all steps."""
+    most = float(np.abs(means).max())
+    return next(level for level in (0.05, 0.1, 0.2, 0.5, 1.0) if most <= level)
+
+
+def _kb(size_bp: int) -> str:
+    return f"{size_bp / 1000:g}{notation.THIN}kb"

@@ -1,0 +1,185 @@
+"""What a gene map shows, whatever its shape: genes cut into pieces, stacked where they overlap, and their names spread.
+
+A piece is one part of a feature (an exon, mostly). Its outline is made on a flat strip, place along the record in bp
+against height; the circular map bends the strip, the linear map cuts it into rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arqsvc.families.genomes.compute.record import Features
+from arqsvc.families.genomes.figures.canvas import BLUE, LINE, ORANGE, PURPLE, VERMILLION
+
+Floats = NDArray[np.float64]
+
+MOST_NAMED = 140
+"""Genes of a map that still get their names written."""
+
+MOST_LANES = 4
+
+KINDS = {
+    "CDS": ("CDS", BLUE),
+    "pseudo": ("pseudo CDS", "#c3c9d0"),
+    "gene": ("gene without product", LINE),
+    "tRNA": ("tRNA", VERMILLION),
+    "rRNA": ("rRNA", ORANGE),
+    "RNA": ("other RNA", PURPLE),
+}
+"""Kinds that are drawn, with their words and colours; CDS lie on tracks of their own, so that no two kinds differ by
+colour alone but the RNAs, whose counts and names the report lists."""
+
+RNA_KEYS = {"tRNA": "tRNA", "rRNA": "rRNA", "ncRNA": "RNA", "tmRNA": "RNA", "misc_RNA": "RNA", "precursor_RNA": "RNA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One part of a gene on the map; `start0`, `end0` in bp, `end0` greater."""
+
+    kind: str
+    forward: bool
+    start0: int
+    end0: int
+    last: bool
+    """The 3' end of the gene is here: the piece carries the arrow head."""
+
+    lane: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What is written at a gene."""
+
+    words: str
+    middle_bp: float
+    forward: bool
+    kind: str
+
+
+def pieces(features: Features, least_bp: float) -> list[Piece]:
+    """Return the pieces of all genes, each on the first lane of its strand and track where it fits.
+
+    Args:
+        features: of one record.
+        least_bp: overlaps up to this length are too short to be seen and share a lane.
+    """
+    found: list[Piece] = []
+    for row, kind in _drawn(features):
+        first, end = int(features.part_offset[row]), int(features.part_offset[row + 1])
+        for part in range(first, end):
+            start0, end0 = int(features.part_start0[part]), int(features.part_end0[part])
+            if end0 > start0:
+                found.append(Piece(kind, bool(features.part_strand[part] >= 0), start0, end0, part == end - 1))
+    return _stacked(sorted(found, key=lambda piece: (piece.start0, -piece.end0)), least_bp)
+
+
+def gene_count(features: Features) -> int:
+    """Return how many genes the map of a record shows."""
+    return len(_drawn(features))
+
+
+def _drawn(features: Features) -> list[tuple[int, str]]:
+    rows = [(row, kind) for row, key in enumerate(features.kind) if (kind := _kind(features, row, key))]
+    if rows:
+        return rows
+    return [(row, "gene") for row, key in enumerate(features.kind) if key == "gene"]
+
+
+def _kind(features: Features, row: int, key: str) -> str | None:
+    if key == "CDS":
+        return "pseudo" if features.pseudo[row] else "CDS"
+    return RNA_KEYS.get(key)
+
+
+def on_cds_track(kind: str) -> bool:
+    """Return whether a kind lies on the broad tracks; RNA genes have narrow ones."""
+    return kind in ("CDS", "pseudo", "gene")
+
+
+def _stacked(ordered: Sequence[Piece], least_bp: float) -> list[Piece]:
+    lanes: dict[tuple[bool, bool], list[int]] = {}
+    stacked = []
+    for piece in ordered:
+        ends = lanes.setdefault((piece.forward, on_cds_track(piece.kind)), [])
+        free = next((lane for lane, end in enumerate(ends) if piece.start0 >= end - least_bp), len(ends))
+        lane = min(free, MOST_LANES - 1)
+        if lane == len(ends):
+            ends.append(piece.end0)
+        else:
+            ends[lane] = max(ends[lane], piece.end0)
+        stacked.append(Piece(piece.kind, piece.forward, piece.start0, piece.end0, piece.last, lane))
+    return stacked
+
+
+def lane_counts(drawn: Sequence[Piece]) -> dict[tuple[bool, bool], int]:
+    """Return the lanes in use by (forward, on the CDS track)."""
+    counts: dict[tuple[bool, bool], int] = {}
+    for piece in drawn:
+        track = (piece.forward, on_cds_track(piece.kind))
+        counts[track] = max(counts.get(track, 0), piece.lane + 1)
+    return counts
+
+
+def outline(start: float, end: float, low: float, high: float, head_bp: float, corner_bp: float) -> Floats:
+    """Return the corners of a piece on the flat strip, shape (n, 2): place in bp, height.
+
+    Args:
+        start: left end.
+        end: right end.
+        low: lower edge.
+        high: upper edge.
+        head_bp: length of the arrow head; positive to the right, negative to the left, 0 for a plain bar.
+        corner_bp: longest straight piece along the record, so that a bent strip stays round.
+    """
+    head = float(np.clip(head_bp, 0.7 * (start - end), 0.7 * (end - start)))
+    left, right = start - min(head, 0.0), end - max(head, 0.0)
+    along = np.linspace(left, right, 2 + int((right - left) / corner_bp))
+    upper = np.column_stack((along, np.full(len(along), high)))
+    lower = np.column_stack((along[::-1], np.full(len(along), low)))
+    middle = (low + high) / 2
+    tip = np.array([[end, middle]]) if head > 0 else np.empty((0, 2))
+    tail = np.array([[start, middle]]) if head < 0 else np.empty((0, 2))
+    return np.vstack((upper, tip, lower, tail))
+
+
+def names(features: Features) -> list[Name]:
+    """Return the names of all drawn genes in the order of their middles."""
+    found = []
+    for row, kind in _drawn(features):
+        parts = slice(int(features.part_offset[row]), int(features.part_offset[row + 1]))
+        if parts.start == parts.stop:
+            continue
+        widest = parts.start + int(np.argmax(features.part_end0[parts] - features.part_start0[parts]))
+        middle = (int(features.part_start0[widest]) + int(features.part_end0[widest])) / 2
+        found.append(Name(_words(features, row), middle, bool(features.part_strand[widest] >= 0), kind))
+    return sorted(found, key=lambda name: name.middle_bp)
+
+
+def _words(features: Features, row: int) -> str:
+    """Return the shortest usual name, without what the font lacks; at most 14 characters."""
+    known = (features.gene[row], features.locus_tag[row], features.product[row], features.protein_id[row], "CDS")
+    words = next(name for name in known if name)
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in words)[:14]
+
+
+def spread(places: Floats, gap: float, low: float, high: float) -> Floats:
+    """Return places in the same order, at least `gap` apart within `low`..`high`, moved as little as can be.
+
+    Least squares under order (pool adjacent violators) after taking the gaps out; too many for the room share it evenly.
+
+    >>> spread(np.array([1.0, 1.0, 5.0]), 1.0, 0.0, 9.0).tolist()
+    [0.5, 1.5, 5.0]
+    """
+    gap = min(gap, (high - low) / max(len(places) - 1, 1))
+    offsets = gap * np.arange(len(places))
+    blocks: list[tuple[float, int]] = []
+    for value in places - offsets:
+        total, size = float(value), 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / size:
+            before, more = blocks.pop()
+            total, size = total + before, size + more
+        blocks.append((total, size))
+    level = np.concatenate([np.full(size, total / size) for total, size in blocks]) if blocks else np.empty(0)
+    return np.clip(level, low, high - gap * (len(places) - 1)) + offsets

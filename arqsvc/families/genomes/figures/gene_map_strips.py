@@ -1,0 +1,168 @@
+"""The gene map of linear records: strips one below the other, forward genes above the line, reverse genes below it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from arqsvc.families.genomes.compute.record import Features
+from arqsvc.families.genomes.figures import circle, gene_map, notation
+from arqsvc.families.genomes.figures.canvas import LINE, MUTED, TEXT, sheet
+
+MOST_RECORDS = 12
+"""Records drawn, a strip each; a single one is cut into strips instead."""
+
+GENES_A_STRIP = 28
+MOST_STRIPS = 8
+NAME_PT = 6.2
+GENES_IN = 0.34
+"""Height of the genes of one strand."""
+WIDTH_IN = 7.6
+LEFT, RIGHT = 0.035, 0.985
+
+TRACKS = {
+    (True, True): (0.1, 0.72),
+    (True, False): (0.76, 1.0),
+    (False, True): (-0.72, -0.1),
+    (False, False): (-1.0, -0.76),
+}
+"""Lower and upper edge by (forward, on the CDS track)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A stretch of a record that is drawn as one line."""
+
+    name: str
+    start0: int
+    end0: int
+    pieces: list[gene_map.Piece]
+    names: list[gene_map.Name]
+
+
+def draw_strips(path: Path, records: Sequence[tuple[str, int, Features]]) -> None:
+    """Draw the map of linear records.
+
+    Args:
+        path: SVG to write.
+        records: name, length in bp and features; all on one scale; `MOST_RECORDS` at most.
+    """
+    strips = _strips(records)
+    span_bp = max(strip.end0 - strip.start0 for strip in strips)
+    unit_bp, unit = notation.scale(max(length_bp for _, length_bp, _ in records))
+    heights_in = [(0.42 + GENES_IN * sum(_reach(strip))) for strip in strips]
+    height_in = sum(heights_in) + 0.55
+    with sheet(path, WIDTH_IN, height_in) as figure:
+        top_in = height_in - 0.25
+        for strip, strip_in in zip(strips, heights_in, strict=True):
+            body_in = strip_in - 0.42
+            axes = figure.add_axes((LEFT, (top_in - 0.2 - body_in) / height_in, RIGHT - LEFT, body_in / height_in))
+            _draw_strip(axes, strip, span_bp, unit_bp)
+            top_in -= strip_in
+        axes.set_xlabel(f"Position ({unit})")
+        shown = [
+            kind for kind in gene_map.KINDS if any(piece.kind == kind for strip in strips for piece in strip.pieces)
+        ]
+        squares = [_square(kind) for kind in shown]
+        figure.legend(
+            handles=squares,
+            ncols=max(len(squares), 1),
+            loc="upper right",
+            bbox_to_anchor=(RIGHT, 1.0),
+            borderaxespad=0.2,
+        )
+
+
+def _reach(strip: Strip) -> tuple[float, float]:
+    """Return how far a strip goes above and below its line: genes 1 where there are any, names as long as they are."""
+    reach = []
+    for forward in (True, False):
+        genes = 1.05 if any(piece.forward is forward for piece in strip.pieces) else 0.15
+        letters = max((len(name.words) for name in strip.names if name.forward is forward), default=0)
+        reach.append(genes + (0.3 + letters * NAME_PT * 0.62 / (72 * GENES_IN)) * (letters > 0))
+    return reach[0], reach[1]
+
+
+def _strips(records: Sequence[tuple[str, int, Features]]) -> list[Strip]:
+    longest_bp = max(length_bp for _, length_bp, _ in records)
+    named = sum(gene_map.gene_count(features) for _, _, features in records) <= gene_map.MOST_NAMED
+    strips = []
+    for name, length_bp, features in records:
+        drawn = gene_map.pieces(features, least_bp=0.002 * longest_bp)
+        names = gene_map.names(features) if named else []
+        cuts = min(MOST_STRIPS, -(-len(drawn) // GENES_A_STRIP)) if len(records) == 1 else 1
+        edges = np.linspace(0, length_bp, max(cuts, 1) + 1).round().astype(int).tolist()
+        for start0, end0 in zip(edges, edges[1:], strict=False):
+            inside = [piece for piece in drawn if piece.start0 < end0 and piece.end0 > start0]
+            strips.append(
+                Strip(
+                    name if start0 == 0 else "",
+                    start0,
+                    end0,
+                    inside,
+                    [n for n in names if start0 <= n.middle_bp < end0],
+                )
+            )
+    return strips
+
+
+def _draw_strip(axes: Axes, strip: Strip, span_bp: int, unit_bp: int) -> None:
+    above, below = _reach(strip)
+    axes.set(xlim=(strip.start0 / unit_bp, (strip.start0 + span_bp) / unit_bp), ylim=(-below, above))
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.yaxis.set_major_locator(NullLocator())
+    axes.plot([strip.start0 / unit_bp, strip.end0 / unit_bp], [0, 0], color=TEXT, linewidth=1.0)
+    step_bp = circle.tick_step(span_bp, 10)
+    ticks = np.arange(-(-strip.start0 // step_bp) * step_bp, strip.end0 + 1, step_bp)
+    axes.set_xticks(ticks / unit_bp, [f"{tick / unit_bp:g}" for tick in ticks])
+    axes.tick_params(axis="x", length=3, pad=2)
+    axes.set_title(strip.name, loc="left", fontsize=8, fontweight="bold", pad=2, parse_math=False)
+    _draw_pieces(axes, strip, span_bp, unit_bp)
+    for forward in (True, False):
+        _draw_names(axes, [name for name in strip.names if name.forward is forward], strip, span_bp, unit_bp)
+
+
+def _draw_pieces(axes: Axes, strip: Strip, span_bp: int, unit_bp: int) -> None:
+    lanes = gene_map.lane_counts(strip.pieces)
+    for kind, (_, color) in gene_map.KINDS.items():
+        shapes = []
+        for piece in strip.pieces:
+            if piece.kind != kind:
+                continue
+            track = (piece.forward, gene_map.on_cds_track(kind))
+            low, high = TRACKS[track]
+            height = (high - low) / lanes[track]
+            bottom = low + height * piece.lane if piece.forward else high - height * (piece.lane + 1)
+            start, end = max(piece.start0, strip.start0), min(piece.end0, strip.end0)
+            whole = end == piece.end0 if piece.forward else start == piece.start0
+            head_bp = (1 if piece.forward else -1) * 0.008 * span_bp if piece.last and whole else 0.0
+            flat = gene_map.outline(start, end, bottom, bottom + 0.92 * height, head_bp, span_bp)
+            shapes.append(flat / (unit_bp, 1))
+        circle.fill(axes, shapes, color, edge="white", width_pt=0.3)
+
+
+def _draw_names(axes: Axes, names: list[gene_map.Name], strip: Strip, span_bp: int, unit_bp: int) -> None:
+    if not names:
+        return
+    side = 1 if names[0].forward else -1
+    middles = np.array([name.middle_bp for name in names])
+    gap = span_bp * NAME_PT * 1.25 / (WIDTH_IN * 72 * (RIGHT - LEFT))
+    placed = gene_map.spread(middles, gap, strip.start0 + gap / 2, strip.start0 + span_bp - gap / 2)
+    for name, middle, at in zip(names, middles / unit_bp, placed / unit_bp, strict=True):
+        axes.plot([middle, at, at], [side * 1.03, side * 1.2, side * 1.24], color=LINE, linewidth=0.4)
+        color = TEXT if gene_map.on_cds_track(name.kind) else MUTED
+        axes.text(
+            at, side * 1.28, name.words, rotation=90, fontsize=NAME_PT, ha="center", color=color,
+            va="bottom" if side > 0 else "top", parse_math=False,
+        )  # fmt: skip
+
+
+def _square(kind: str) -> Line2D:
+    words, color = gene_map.KINDS[kind]
+    return Line2D(
+        [], [], marker="s", linestyle="none", color=color, markeredgecolor=TEXT, markeredgewidth=0.5, label=words
+    )

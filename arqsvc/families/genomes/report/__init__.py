@@ -1,0 +1,184 @@
+"""The report of an analysed genome: one HTML file that opens anywhere, offline, and the figures beside it."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from arqsvc import __version__
+from arqsvc.families.genomes.compute.measurements import Level, Measurements
+from arqsvc.families.genomes.figures import notation
+from arqsvc.families.genomes.figures.panels import Panel, draw_panels
+from arqsvc.families.genomes.report import methods, tables
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+_SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An SVG as the page holds it; sizes in CSS pixels."""
+
+    data_uri: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A panel as the page shows it."""
+
+    title: str
+    name: str
+    alt: str
+    caption: str
+    picture: _Picture | None
+    wide: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    key: str
+    title: str
+    panels: tuple[_Figure, ...]
+    tables: tuple[tables.Table, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    label: str
+    number: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    words: str
+
+
+def write_report(measurements: Measurements, out: Path) -> list[Path]:
+    """Write `report.html` and `figures/*.svg` into a folder; return the files written, the report first.
+
+    The same measurements give the same bytes. The page asks no server for anything: figures are in it as data, and a
+    policy in its head forbids the rest. Without scripts it is whole; with them its tables sort.
+
+    Args:
+        measurements: of one file.
+        out: folder, made if absent.
+    """
+    folder = out / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    panels = draw_panels(measurements, folder)
+    page = out / "report.html"
+    page.write_text(_page(measurements, panels), encoding="utf-8")
+    return [page, *(panel.file for panel in panels if panel.file)]
+
+
+def _page(measurements: Measurements, panels: Sequence[Panel]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    longest = max(measurements.records, key=lambda record: record.length_bp)
+    return environment.get_template("report.html").render(
+        title=longest.organism or longest.accession,
+        subtitle=longest.definition,
+        identity=_identity(measurements),
+        headline=_headline(measurements),
+        sections=_sections(measurements, panels),
+        verdict=_verdict(measurements),
+        findings=tables.findings(measurements),
+        methods=methods.paragraphs(measurements),
+        limits=methods.limits(measurements),
+        citation=methods.citation(measurements, __version__),
+        references=methods.REFERENCES,
+        files=_files(panels),
+        version=__version__,
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+    )
+
+
+def _identity(measurements: Measurements) -> list[str]:
+    records = measurements.records
+    longest = max(records, key=lambda record: record.length_bp)
+    if len(records) > 1:
+        return [longest.accession, f"and {notation.count(len(records) - 1, 'more record')}"]
+    return [fact for fact in (longest.accession, longest.topology, longest.molecule_type) if fact]
+
+
+def _headline(measurements: Measurements) -> list[_Fact]:
+    said, genes, usage = measurements.statistics, measurements.genes, measurements.codons
+    records = notation.count(said.records, "record")
+    table = "none read" if usage.genetic_code is None else f"{notation.integer(usage.codons_total)} codons read"
+    levels = [notation.count(measurements.count(level), level) for level in ("warning", "notice")]
+    errors = measurements.count("error")
+    return [
+        _Fact("Length", notation.length(said.length_bp), f"{notation.integer(said.length_bp)}{notation.THIN}bp, {records}"),
+        _Fact("GC", notation.percent(said.gc), "of A, C, G and T"),
+        _Fact("CDS", notation.integer(genes.cds), f"{notation.integer(genes.pseudo)} of them pseudo"),
+        _Fact("RNA genes", notation.integer(genes.trna + genes.rrna + genes.ncrna + genes.tmrna), _rna(measurements)),
+        _Fact("Coding density", notation.percent(genes.coding_density), "union of all CDS"),
+        _Fact("Genetic code", str(usage.genetic_code or notation.UNKNOWN), table),
+        _Fact("Validation", notation.count(errors, "error"), ", ".join(levels)),
+    ]
+
+
+def _rna(measurements: Measurements) -> str:
+    genes = measurements.genes
+    return f"{notation.integer(genes.trna)} tRNA, {notation.integer(genes.rrna)} rRNA"
+
+
+def _sections(measurements: Measurements, panels: Sequence[Panel]) -> list[_Section]:
+    usage = measurements.codons
+    sequence = [tables.sequence_facts(measurements), tables.dinucleotide_odds(measurements.statistics)]
+    if len(measurements.records) > 1:
+        sequence.append(tables.records(measurements.records))
+    genes = [tables.gene_facts(measurements.genes), tables.features(measurements.genes)]
+    codons = [tables.codon_facts(usage)]
+    if usage.genetic_code is not None:
+        codons += [table for table in (tables.codons(usage), tables.outliers(usage)) if table]
+    titles = (("sequence", "Sequence", sequence), ("genes", "Genes", genes), ("codons", "Codons", codons))
+    return [
+        _Section(key, title, tuple(_figure(panel) for panel in panels if panel.section == key), tuple(listed))
+        for key, title, listed in titles
+    ]
+
+
+def _figure(panel: Panel) -> _Figure:
+    if panel.file is None:
+        return _Figure(panel.title, "", "", panel.caption, None, wide=False)
+    svg = panel.file.read_bytes()
+    size = _SIZE.match(svg.decode())
+    assert size, f"{panel.file.name} does not begin as our figures do"
+    width_px, height_px = (round(float(points) * 4 / 3) for points in size.groups())
+    data_uri = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+    picture = _Picture(data_uri, width_px, height_px)
+    return _Figure(panel.title, panel.file.name, panel.alt, panel.caption, picture, wide=width_px > 1.2 * height_px)
+
+
+def _verdict(measurements: Measurements) -> str:
+    counts: list[tuple[Level, int]] = [(level, measurements.count(level)) for level in ("error", "warning", "notice")]
+    if not measurements.findings:
+        return "Nothing was found that a curator should look at."
+    said = notation.listed([notation.count(number, level) for level, number in counts])
+    return f"{said}." + (" Nothing needs correction; what is noted is explained below." if not counts[0][1] + counts[1][1] else "")
+
+
+def _files(panels: Sequence[Panel]) -> list[_File]:
+    return [
+        _File("result.json", "all numbers, unrounded, for programs"),
+        _File("codons.tsv", "codon usage of every CDS"),
+        _File("genes.tsv", "every feature with its place"),
+        _File("validation.tsv", "every finding"),
+        _File("run.json", "when, where and with what this was run"),
+        *(_File(f"figures/{panel.file.name}", panel.title) for panel in panels if panel.file),
+    ]

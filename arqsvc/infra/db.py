@@ -1,0 +1,149 @@
+"""Tortoise on PostgreSQL: open, close, migrate, and the one way a URL is read."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+from tortoise import Tortoise, connections
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from arqsvc.errors import CannotStart
+
+logger = logging.getLogger(__name__)
+
+MODELS = ("arqsvc.jobs.record", "arqsvc.jobs.lease", "arqsvc.jobs.files", "arqsvc.api.keys")
+"""Modules that declare tables; a name here is a string, so that no floor is crossed."""
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+_MIGRATION_LOCK = 0x61727173
+
+
+def connection_arguments(database_url: str) -> dict[str, Any]:
+    """Return asyncpg's arguments for `postgresql://user:password@host:port/database?host=/socket/folder&sslmode=require`.
+
+    Raises:
+        CannotStart: the URL is of another kind, or names no database.
+    """
+    parts = urlsplit(database_url)
+    if parts.scheme not in {"postgres", "postgresql", "asyncpg"} or len(parts.path) < 2:
+        raise CannotStart(
+            f"ARQSVC_DATABASE_URL begins with {parts.scheme or 'no scheme'!r}; "
+            "it must look like postgresql://user:password@host:5432/database."
+        )
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    arguments: dict[str, Any] = {
+        "host": query.get("host") or parts.hostname or "localhost",
+        "port": int(query.get("port") or parts.port or 5432),
+        "user": unquote(parts.username) if parts.username else "postgres",
+        "password": unquote(parts.password) if parts.password else None,
+        "database": unquote(parts.path[1:]),
+    }
+    if (mode := query.get("sslmode", "prefer")) in {"require", "verify-ca", "verify-full"}:
+        arguments["ssl"] = ssl.create_default_context(cafile=query.get("sslrootcert"))
+        if mode == "require":
+            arguments["ssl"].check_hostname = False
+            arguments["ssl"].verify_mode = ssl.CERT_NONE
+    return arguments
+
+
+def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]:
+    """Return Tortoise's configuration; aerich reads the same."""
+    credentials = {
+        **connection_arguments(database_url),
+        "minsize": 1,
+        "maxsize": pool_size,
+        "server_settings": {"application_name": "arqsvc", "timezone": "UTC"},
+    }
+    return {
+        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "apps": {"arqsvc": {"models": [*MODELS, "aerich.models"], "default_connection": "default"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+@asynccontextmanager
+async def open_db(database_url: str, *, pool_size: int = 10) -> AsyncIterator[BaseDBAsyncClient]:
+    """Open the pool that all of Tortoise uses in this process; checks that the schema is the one of this version.
+
+    Raises:
+        CannotStart: no server answers, or its schema is older or newer; says what to do.
+    """
+    there, ours = await applied_migrations(database_url), own_migrations()
+    if ours - there:
+        raise CannotStart(
+            f"The database lacks {len(ours - there)} migration(s). Run `arqsvc migrate`, then this again."
+        )
+    if there - ours:
+        raise CannotStart(f"The database was migrated by a newer arqsvc ({max(there - ours)}). Install that version.")
+    await Tortoise.init(config=tortoise_config(database_url, pool_size=pool_size), _enable_global_fallback=True)
+    try:
+        yield connections.get("default")
+    finally:
+        await Tortoise.close_connections()
+
+
+def own_migrations() -> set[str]:
+    """Return the names of the migrations of this version."""
+    return {path.name for path in (MIGRATIONS / "arqsvc").glob("[0-9]*.py")}
+
+
+async def applied_migrations(database_url: str) -> set[str]:
+    """Return the names of the migrations that the database has seen.
+
+    Raises:
+        CannotStart: no server answers.
+    """
+    connection = await connect(database_url)
+    try:
+        return {row["version"] for row in await connection.fetch("SELECT version FROM aerich WHERE app = 'arqsvc'")}
+    except asyncpg.UndefinedTableError:
+        return set()
+    finally:
+        await connection.close()
+
+
+async def connect(database_url: str, *, timeout_s: float = 10.0) -> asyncpg.Connection:
+    """Return one connection outside the pool.
+
+    Raises:
+        CannotStart: no server answers within `timeout_s`; says why, never the password.
+    """
+    arguments = connection_arguments(database_url)
+    try:
+        return await asyncpg.connect(**arguments, timeout=timeout_s, server_settings={"application_name": "arqsvc"})
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise CannotStart(
+            f"PostgreSQL at {arguments['host']}:{arguments['port']}, database {arguments['database']!r}, "
+            f"does not answer: {type(error).__name__}: {error}. Check ARQSVC_DATABASE_URL and the server."
+        ) from error
+
+
+async def migrate(database_url: str) -> list[str]:
+    """Bring the schema to this version; one process at a time, the others wait. Returns the migrations applied."""
+    from aerich import Command  # 0.3 s that only a migration needs
+
+    lock = await connect(database_url)
+    try:
+        async with asyncio.timeout(300):
+            await lock.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        command = Command(tortoise_config=tortoise_config(database_url), app="arqsvc", location=str(MIGRATIONS))
+        await command.init()
+        applied: list[str] = await command.upgrade(run_in_transaction=True)
+        await Tortoise.close_connections()
+    finally:
+        await lock.close()
+    logger.info("schema is current", extra={"applied": applied})
+    return applied
+
+
+async def rows(sql: str, values: Sequence[Any] = ()) -> list[Mapping[str, Any]]:
+    """Run one statement that returns rows; ours begin with WITH or SELECT, so that Tortoise hands the rows on."""
+    found: list[Mapping[str, Any]] = await connections.get("default").execute_query_dict(sql, list(values))
+    return found

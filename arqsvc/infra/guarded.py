@@ -1,0 +1,98 @@
+"""A program that does not outlive us: the asyncio side of `guard.py`."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from signal import Signals
+
+from arqsvc.errors import CannotStart
+
+logger = logging.getLogger(__name__)
+
+GUARD: list[str | Path] = [sys.executable, "-I", "-S", "-E", Path(__file__).with_name("guard.py")]
+SPAWN_S = 20.0  # the guard is up in 0.1 s on a busy core
+KILL_S = 5.0  # from SIGKILL to gone; longer only while the kernel waits for a disk
+
+
+class Guarded:
+    """A running program."""
+
+    def __init__(self, guard: asyncio.subprocess.Process, pid: int) -> None:
+        self.pid = pid
+        """The program's own process id, not its guard's."""
+        self._guard = guard
+
+    @property
+    def exit_code(self) -> int | None:
+        """The program's exit code, 128 + n after signal n; None while it runs."""
+        return self._guard.returncode
+
+    async def wait(self) -> int:
+        """Return the exit code once the program has ended."""
+        return await self._guard.wait()
+
+
+@asynccontextmanager
+async def guarded(
+    command: Sequence[str | Path],
+    *,
+    stop_signal: Signals,
+    grace_s: float,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> AsyncIterator[Guarded]:
+    """Run `command` for the block, and end it too when this process is killed.
+
+    It runs in a session of its own, where the terminal's Ctrl-C does not reach it.
+
+    Args:
+        command: the program and its arguments.
+        stop_signal: asks the program to end.
+        grace_s: how long it may take to do so before it is killed.
+        log: takes what it writes, at the end of the file; None for our standard error.
+        env: its whole environment; None for ours.
+
+    Raises:
+        CannotStart: there is no such program, or it may not be run.
+    """
+    stdin, pipe = os.pipe()  # the guard stops the program once `pipe` is closed, which the kernel does if we cannot
+    guard: asyncio.subprocess.Process | None = None
+    try:
+        with ExitStack() as only_to_start:
+            only_to_start.callback(os.close, stdin)
+            guard = await asyncio.create_subprocess_exec(
+                *GUARD,
+                *("--signal", stop_signal.name, "--grace", str(grace_s), "--"),
+                *command,
+                stdin=stdin,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=only_to_start.enter_context(log.open("ab")) if log else None,
+                env=env,
+                start_new_session=True,
+            )
+        yield Guarded(guard, await _program_id(guard, command))
+    finally:
+        os.close(pipe)
+        if guard:
+            await _end_of(guard, grace_s)
+
+
+async def _program_id(guard: asyncio.subprocess.Process, command: Sequence[str | Path]) -> int:
+    assert guard.stdout is not None
+    async with asyncio.timeout(SPAWN_S):
+        said = (await guard.stdout.readline()).decode().strip()
+    if said.isdigit():
+        return int(said)
+    raise CannotStart(f"{command[0]} cannot be run: {said or 'its guard ended at once'}.")
+
+
+async def _end_of(guard: asyncio.subprocess.Process, grace_s: float) -> None:
+    try:
+        async with asyncio.timeout(grace_s + KILL_S):
+            await guard.wait()
+    except TimeoutError:
+        logger.error("A program does not end, not even killed", extra={"guard_pid": guard.pid})

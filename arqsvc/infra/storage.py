@@ -1,0 +1,135 @@
+"""Result and uploaded files by content: each lies once, under its SHA-256, in a local folder; and scratch folders."""
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import _TemporaryFileWrapper
+
+from arqsvc.errors import CannotStart, OutOfSpace, TooLarge
+
+CHUNK_BYTES = 256 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Content that is in storage."""
+
+    sha256: str
+    """Lower-case hexadecimal digest."""
+    size_bytes: int
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full, read-only or forbidden disk into OutOfSpace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OutOfSpace(
+            f"{folder} cannot be written: {os.strerror(error.errno or 0)}. Free space there, or choose another folder."
+        ) from error
+
+
+class Storage:
+    """Content by SHA-256 below one folder; safe for many processes on one file system.
+
+    Raises:
+        CannotStart: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._incoming = folder / "incoming"
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise CannotStart(
+                f"The storage folder {folder} cannot be made: {error.strerror}. Choose another with ARQSVC_STORAGE_DIR."
+            ) from error
+
+    def path(self, sha256: str) -> Path:
+        """Return where this content lies, or would lie."""
+        return self.folder / "sha256" / sha256[:2] / sha256
+
+    async def put(self, chunks: AsyncIterable[bytes], *, limit_bytes: int) -> Stored:
+        """Store a stream; nothing is left of one that breaks off.
+
+        Raises:
+            TooLarge: more than `limit_bytes` came.
+            OutOfSpace: the disk is full or read-only.
+        """
+        digest, size = hashlib.sha256(), 0
+        with disk_errors(self.folder), tempfile.NamedTemporaryFile(dir=self._incoming) as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit_bytes:
+                    raise TooLarge(
+                        f"The file is larger than the limit of {limit_bytes:,} bytes. "
+                        "Compress it, or ask the operator to raise ARQSVC_UPLOAD_LIMIT_BYTES.",
+                        limit_bytes=limit_bytes,
+                    )
+                digest.update(chunk)
+                file.write(chunk)
+            await asyncio.to_thread(self._keep, file, digest.hexdigest())
+        return Stored(digest.hexdigest(), size)
+
+    async def put_path(self, path: Path) -> Stored:
+        """Store a copy of a local file.
+
+        Raises:
+            OutOfSpace: the disk is full or read-only.
+        """
+        return await asyncio.to_thread(self._put_path, path)
+
+    def _put_path(self, path: Path) -> Stored:
+        with path.open("rb") as source:
+            sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            if not self.path(sha256).exists():
+                source.seek(0)
+                with disk_errors(self.folder), tempfile.NamedTemporaryFile(dir=self._incoming) as file:
+                    shutil.copyfileobj(source, file, CHUNK_BYTES)
+                    self._keep(file, sha256)
+            return Stored(sha256, source.tell() or path.stat().st_size)
+
+    def _keep(self, file: "_TemporaryFileWrapper[bytes]", sha256: str) -> None:
+        """Make the new file durable under its hash; content that is there already stays as it is."""
+        file.flush()
+        os.fsync(file.fileno())
+        target = self.path(sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file.name, target)
+        except FileExistsError:
+            return
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@asynccontextmanager
+async def scratch_folder(base: Path, name: str) -> AsyncIterator[Path]:
+    """Make a private folder that is gone afterwards, with all that was put into it.
+
+    Raises:
+        OutOfSpace: it cannot be made.
+    """
+    folder = base / name
+    with disk_errors(base):
+        base.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -1,0 +1,111 @@
+"""Params (what a sender gives, and all a submitter must know), Result (what comes back), and @job."""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar, get_args
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+if TYPE_CHECKING:
+    from arqsvc.jobs.context import JobContext
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Result(_Message):
+    """What a job returns: facts, as JSON. Files are published beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and when a failed attempt is repeated.
+
+    The wait before repetition n is drawn from 0..min(cap_s, first_s * 2**(n-1)): exponential with full jitter.
+    """
+
+    tries: int = 3
+    """Attempts in all that may fail, 1 or more; lost and interrupted attempts do not count."""
+    first_s: float = 2.0
+    """Longest wait before the first repetition, in seconds."""
+    cap_s: float = 600.0
+    """Longest wait ever, in seconds."""
+
+    def delay_s(self, failures: int) -> float:
+        """Return a wait in seconds after this many failures (1 or more)."""
+        return random.uniform(0, min(self.cap_s, self.first_s * 2 ** min(failures - 1, 30)))  # noqa: S311
+
+
+class Params(_Message):
+    """What a sender gives. A subclass declares a kind of job; its docstring says what the job does.
+
+    class Summarise(Params, kind="genomes.summarise", result=Summary, queue="downloads", timeout_s=3600): ...
+    """
+
+    kind: ClassVar[str] = ""
+    result: ClassVar[type[Result]]
+    queue: ClassVar[str] = "default"
+    timeout_s: ClassVar[float] = 3600.0
+    retries: ClassVar[Retries] = Retries()
+
+    def __init_subclass__(
+        cls,
+        *,
+        kind: str = "",
+        result: type[Result] | None = None,
+        queue: str = "default",
+        timeout_s: float = 3600.0,
+        retries: Retries | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        if not kind or result is None:
+            raise TypeError(f"{cls.__name__} must name its kind and its result")
+        cls.kind, cls.result, cls.queue, cls.timeout_s = kind, result, queue, timeout_s
+        cls.retries = retries or Retries()
+
+
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """Marks a field of Params that names a stored file: a submitter checks that it exists and may be read."""
+
+
+FileId = Annotated[UUID, FileReference(), WithJsonSchema({"type": "string", "format": "uuid"})]
+"""The id of a stored file, as `POST /files` returned it."""
+
+
+def file_fields(params: type[Params]) -> list[str]:
+    """Return the names of the fields that name stored files."""
+    return [
+        name
+        for name, field in params.model_fields.items()
+        if _is_file(field.metadata) or any(_is_file(get_args(arm)[1:]) for arm in get_args(field.annotation))
+    ]
+
+
+def _is_file(marks: Sequence[Any]) -> bool:
+    return any(isinstance(mark, FileReference) for mark in marks)
+
+
+P = TypeVar("P", bound=Params)
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[P, R]):
+    """A kind of job with the coroutine that does it."""
+
+    params: type[P]
+    run: "Callable[[JobContext, P], Awaitable[R]]"
+
+
+def job(params: type[P]) -> "Callable[[Callable[[JobContext, P], Awaitable[R]]], Job[P, R]]":
+    """Make the coroutine below it the one that does jobs of this kind."""
+
+    def declare(run: "Callable[[JobContext, P], Awaitable[R]]") -> Job[P, R]:
+        return Job(params, run)
+
+    return declare

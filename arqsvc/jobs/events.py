@@ -1,0 +1,279 @@
+"""Both ends of what followers see: changes of state are rows, progress runs through one capped Redis stream.
+
+An event's id is `seq` for the change of state number `seq` of its job, and `seq.n` for the n-th piece of progress
+after it; so ids of one job are in order, and a follower that was away says the last one it saw. A change of state is
+announced in the stream too, and looked for every 2 s, so that an emptied Redis delays it and loses nothing.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from arqsvc.errors import InvalidParams
+from arqsvc.infra.redis import WAIT_S, ArqRedis, RedisError, from_json, to_json
+from arqsvc.jobs.record import FINAL, EventRecord, Moved, State
+
+logger = logging.getLogger(__name__)
+
+STREAM = "arqsvc:events"
+STREAM_LENGTH = 20_000
+LOOK_S = 2.0
+"""Seconds after which a follower looks for rows that nobody announced."""
+PROGRESS_S = 0.25
+"""Least seconds between two pieces of progress of one job within a step."""
+PROGRESS_TTL_S = 86_400
+
+
+class EventId(NamedTuple):
+    """Where in a job's story an event stands."""
+
+    seq: int
+    n: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.seq}.{self.n}" if self.n else str(self.seq)
+
+    @classmethod
+    def parse(cls, text: str) -> "EventId":
+        """Return the id that `text` shows.
+
+        Raises:
+            InvalidParams: it shows none.
+        """
+        seq, _, n = text.strip().partition(".")
+        if not (seq.isdecimal() and (n or "0").isdecimal() and len(text) < 30):
+            raise InvalidParams(f"{text[:40]!r} is not an event id such as 3 or 3.17.", pointer="/after")
+        return cls(int(seq), int(n or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a job."""
+
+    id: EventId
+    type: str
+    """`state` or `progress`."""
+    job_id: UUID
+    ts: datetime
+    data: Mapping[str, Any]
+
+    def envelope(self) -> dict[str, Any]:
+        """Return what a client sees, on every transport: `id, type, job_id, ts, data`."""
+        return {
+            "id": str(self.id),
+            "type": self.type,
+            "job_id": str(self.job_id),
+            "ts": self.ts.isoformat().replace("+00:00", "Z"),
+            "data": dict(self.data),
+        }
+
+
+def _progress_key(job: UUID) -> str:
+    return f"arqsvc:progress:{job}"
+
+
+async def announce(redis: ArqRedis, moved: Iterable[Moved]) -> None:
+    """Tell followers that these jobs have new rows; a Redis that is away delays the news, no more."""
+    try:
+        async with redis.pipeline(transaction=False) as pipe:
+            for job in moved:
+                pipe.xadd(STREAM, {"j": to_json([str(job.id), job.seq, 0, None])}, maxlen=STREAM_LENGTH)
+            await pipe.execute()
+    except (RedisError, OSError) as error:
+        logger.warning("events not announced", extra={"error": str(error)})
+
+
+@dataclass
+class ProgressWriter:
+    """Progress of one attempt: at once on a new step, four times a second within one, never across steps."""
+
+    redis: ArqRedis
+    job: UUID
+    seq: int
+    last: dict[str, Any] | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    _n: int = 0
+    _unsent: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    _sent_at: float = 0.0
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _step_sent: str | None = None
+
+    def note(self, step: str, done: float, total: float, unit: str | None) -> None:
+        """Take down where the work stands; never waits."""
+        fraction = min(1.0, max(0.0, done / total)) if total > 0 else 0.0
+        now = {"step": step, "fraction": fraction, "done": done, "total": total, "unit": unit}
+        new_step = self.last is None or self.last["step"] != step
+        if self._unsent and not new_step and self._unsent[-1][1]["step"] == step:
+            self._unsent.pop()
+        self._n += 1
+        self._unsent.append((self._n, now))
+        self.last = now
+        if new_step:
+            self.steps.append({"n": self._n, "at": datetime.now(UTC).isoformat(), **now})
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send what is noted, until cancelled."""
+        while True:
+            await self._wake.wait()
+            if len(self._unsent) == 1 and self._unsent[0][1]["step"] == self._step_sent:
+                await asyncio.sleep(max(0.0, self._sent_at + PROGRESS_S - time.monotonic()))
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send all that is noted now."""
+        self._wake.clear()
+        batch, self._unsent = self._unsent, []
+        if not batch:
+            return
+        self._sent_at, self._step_sent = time.monotonic(), batch[-1][1]["step"]
+        try:
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for n, progress in batch:
+                    pipe.xadd(STREAM, {"j": to_json([str(self.job), self.seq, n, progress])}, maxlen=STREAM_LENGTH)
+                kept = {"seq": self.seq, "n": batch[-1][0], "last": batch[-1][1], "steps": self.steps}
+                pipe.set(_progress_key(self.job), to_json(kept), ex=PROGRESS_TTL_S)
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            logger.warning("progress not sent", extra={"error": str(error)})
+
+
+async def latest_progress(redis: ArqRedis, jobs: list[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Return, by job, `{"seq", "n", "last", "steps"}` of the running attempt, as far as Redis knows it."""
+    if not jobs:
+        return {}
+    try:
+        values = await redis.mget([_progress_key(job) for job in jobs])
+    except (RedisError, OSError):
+        return {}
+    return {job: from_json(value) for job, value in zip(jobs, values, strict=True) if value}
+
+
+@dataclass(eq=False)
+class Subscription:
+    """What one follower has not yet read: the pieces of progress, and whether new rows were announced."""
+
+    progress: list[Event] = field(default_factory=list)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def push(self, event: Event | None) -> None:
+        """Hand over one piece of progress, or the news that there are new rows; an unread piece of a step gives way."""
+        if event is not None:
+            if self.progress and self.progress[-1].data["step"] == event.data["step"]:
+                self.progress.pop()
+            self.progress.append(event)
+        self.wake.set()
+
+
+class EventHub:
+    """Reads the stream once for a process and hands each entry to the followers of its job."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._followers: dict[UUID, set[Subscription]] = {}
+
+    @contextmanager
+    def subscribed(self, job: UUID) -> Iterator[Subscription]:
+        """Collect what comes for this job inside the block."""
+        subscription = Subscription()
+        self._followers.setdefault(job, set()).add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._followers[job].discard(subscription)
+            if not self._followers[job]:
+                del self._followers[job]
+
+    async def run(self) -> None:
+        """Read the stream until cancelled."""
+        newest = await self._redis.xrevrange(STREAM, count=1)
+        last = newest[0][0] if newest else b"0"
+        while True:
+            found = await self._redis.xread({STREAM: last}, count=1000, block=int(WAIT_S * 1000))
+            for _, entries in found or ():
+                for last, fields in entries:
+                    self._hand_on(from_json(fields[b"j"]), last)
+
+    def _hand_on(self, entry: list[Any], stream_id: bytes) -> None:
+        job = UUID(entry[0])
+        followers = self._followers.get(job)
+        if not followers:
+            return
+        event = None
+        if entry[3] is not None:
+            at = datetime.fromtimestamp(int(stream_id.partition(b"-")[0]) / 1000, UTC)
+            event = Event(EventId(entry[1], entry[2]), "progress", job, at, entry[3])
+        for follower in followers:
+            follower.push(event)
+
+
+async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[Event]:
+    """Yield the story of one job behind `after`, and then what comes; ends with its final state."""
+    with hub.subscribed(job) as subscription:
+        async for event in _told(redis, job, after):
+            yield event
+            after = event.id
+            if _is_final(event):
+                return
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await subscription.wake.wait()
+            except TimeoutError:
+                pass
+            subscription.wake.clear()
+            progress, subscription.progress = subscription.progress, []
+            changes = await _changes(job, after)
+            for event in sorted([*changes, *progress], key=lambda event: event.id):
+                if event.id <= after:
+                    continue
+                yield event
+                after = event.id
+                if _is_final(event):
+                    return
+
+
+def _is_final(event: Event) -> bool:
+    return event.type == "state" and event.data["state"] in FINAL
+
+
+async def _told(redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[Event]:
+    """Yield what a late reader missed: changes of state, the steps of the running attempt, and its last progress."""
+    for event in await _changes(job, after):
+        yield event
+        after = event.id
+        if _is_final(event):
+            return
+    kept = (await latest_progress(redis, [job])).get(job)
+    if kept is None or kept["seq"] != after.seq:
+        return
+    for step in kept["steps"]:
+        data = {name: step[name] for name in ("step", "fraction", "done", "total", "unit")}
+        if (at := EventId(kept["seq"], step["n"])) > after:
+            yield Event(at, "progress", job, datetime.fromisoformat(step["at"]), data)
+            after = at
+    if (at := EventId(kept["seq"], kept["n"])) > after:
+        yield Event(at, "progress", job, datetime.now(UTC), kept["last"])
+
+
+async def _changes(job: UUID, after: EventId) -> list[Event]:
+    return [
+        Event(EventId(row.seq), "state", job, row.at, _state_data(row))
+        for row in await EventRecord.filter(job_id=job, seq__gt=after.seq).order_by("seq")
+    ]
+
+
+def _state_data(row: EventRecord) -> dict[str, Any]:
+    return {
+        "state": State(row.state).value,
+        "reason": row.reason,
+        "attempt": row.attempt,
+        "due_at": row.due_at.isoformat().replace("+00:00", "Z") if row.due_at else None,
+        "error": row.error,
+    }

@@ -1,0 +1,115 @@
+"""Who is alive: one heartbeat row a worker; what the dead held goes back.
+
+The heartbeat is written by the database's clock, from a thread and a connection of its own, so that a busy event loop
+does not look like a death. A worker rescues others only once it has itself been connected for `steady_s`: after the
+database was away, the living get the time to say so.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from tortoise import fields
+from tortoise.models import Model
+
+from arqsvc.errors import CannotStart
+from arqsvc.infra.db import connect
+
+logger = logging.getLogger(__name__)
+
+_BEAT = """INSERT INTO worker (id, host, pid, queues, concurrency, started_at, heartbeat_at)
+VALUES ($1, $2, $3, $4::jsonb, $5, now(), now()) ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()"""
+
+
+class WorkerRecord(Model):
+    """One live worker process; a worker that stops in order deletes its row."""
+
+    id = fields.CharField(128, primary_key=True)
+    host = fields.CharField(255)
+    pid = fields.IntField()
+    queues: Any = fields.JSONField()
+    concurrency = fields.IntField()
+    started_at = fields.DatetimeField()
+    heartbeat_at = fields.DatetimeField()
+
+    class Meta:
+        """Table."""
+
+        table = "worker"
+
+
+def new_worker_id() -> str:
+    """Return a name for this worker that tells an operator where to look: host, process id, and a random end."""
+    return f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+class Lease:
+    """This worker's claim to be alive. `steady` says whether it may judge others."""
+
+    def __init__(
+        self, database_url: str, worker: str, queues: Sequence[str], *, concurrency: int, every_s: float
+    ) -> None:
+        self.worker = worker
+        self._database_url = database_url
+        self._row = (worker, socket.gethostname(), os.getpid(), json.dumps(list(queues)), concurrency)
+        self._every_s = every_s
+        self._steady_s = 2 * every_s
+        self._since: float | None = None
+        self._stopped = threading.Event()
+        self._first = threading.Event()
+
+    @property
+    def steady(self) -> bool:
+        """Whether this worker's heartbeats have arrived for two intervals without a break."""
+        since = self._since
+        return since is not None and time.monotonic() - since >= self._steady_s
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Beat until the block ends, then delete the row.
+
+        Raises:
+            CannotStart: the first heartbeat did not arrive within 15 s.
+        """
+        thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            if not await asyncio.to_thread(self._first.wait, 15.0):
+                raise CannotStart("The worker cannot write its heartbeat to PostgreSQL. Check ARQSVC_DATABASE_URL.")
+            yield
+        finally:
+            self._stopped.set()
+            await asyncio.to_thread(thread.join, 10.0)
+
+    def _run(self) -> None:
+        asyncio.run(self._beat_until_stopped())
+
+    async def _beat_until_stopped(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                connection = await connect(self._database_url, timeout_s=self._every_s)
+                try:
+                    await self._beat(connection)
+                finally:
+                    connection.terminate()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, CannotStart) as error:
+                self._since = None
+                logger.warning("heartbeat failed", extra={"worker": self.worker, "error": str(error)})
+                await asyncio.to_thread(self._stopped.wait, min(1.0, self._every_s))
+
+    async def _beat(self, connection: asyncpg.Connection) -> None:
+        while not self._stopped.is_set():
+            await connection.execute(_BEAT, *self._row, timeout=self._every_s)
+            self._since = self._since or time.monotonic()
+            self._first.set()
+            await asyncio.to_thread(self._stopped.wait, self._every_s)
+        await connection.execute("DELETE FROM worker WHERE id = $1", self.worker, timeout=self._every_s)

@@ -1,0 +1,161 @@
+"""Submit, cancel, retry, and keep Redis in step: the row first, then arq. Redis may be emptied at any time."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from uuid6 import uuid7
+
+from arqsvc.errors import Conflict
+from arqsvc.infra.redis import ArqRedis, RedisError
+from arqsvc.jobs import record
+from arqsvc.jobs.declare import Params
+from arqsvc.jobs.events import announce
+from arqsvc.jobs.record import Moved, State
+
+logger = logging.getLogger(__name__)
+
+FUNCTION = "run"
+"""Name of the one arq function; its only argument is the row's id."""
+CANCELS = "arqsvc:cancels"
+"""Channel that tells workers of a job to be cancelled at once."""
+PAGE = 1000
+
+
+def queue_key(queue: str) -> str:
+    """Return the Redis key of a queue."""
+    return f"arqsvc:queue:{queue}"
+
+
+def delivery(job: UUID, dispatch: int) -> str:
+    """Return arq's id of one delivery of a job: each time it is queued anew, it is another."""
+    return f"{job}:{dispatch}"
+
+
+def parse_delivery(text: str) -> tuple[UUID, int]:
+    """Return the job and the number of the delivery that `delivery` made."""
+    job, _, dispatch = text.rpartition(":")
+    return UUID(job), int(dispatch)
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueue:
+    """The submitter's side of the queues, over one Redis pool."""
+
+    redis: ArqRedis
+
+    async def submit(self, params: Params, *, owner: str) -> UUID:
+        """Write a job and queue it; returns its id. Once this returns, the job will end in a final state."""
+        kind = type(params)
+        moved = await record.insert(
+            uuid7(), owner=owner, kind=kind.kind, queue=kind.queue, params=params.model_dump_json(),
+            tries=kind.retries.tries,
+        )  # fmt: skip
+        logger.info("job submitted", extra={"job_id": moved.id, "kind": moved.kind, "queue": moved.queue})
+        await self.deliver([moved])
+        return moved.id
+
+    async def cancel(self, job: UUID) -> None:
+        """Cancel a waiting job at once; ask the worker of a running one to end it.
+
+        Raises:
+            Conflict: the job has ended.
+        """
+        if moved := await record.cancel(job):
+            logger.info("job cancelled", extra={"job_id": job})
+            await self._drop(moved.queue, delivery(moved.id, moved.dispatch))
+            await announce(self.redis, [moved])
+        elif await record.ask_cancel(job):
+            logger.info("cancel requested", extra={"job_id": job})
+            try:
+                await self.redis.publish(CANCELS, str(job))
+            except (RedisError, OSError) as error:
+                logger.warning("cancel waits for the worker's next look", extra={"job_id": job, "error": str(error)})
+        else:
+            raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
+
+    async def retry(self, job: UUID) -> None:
+        """Queue a failed or cancelled job again, with all its tries.
+
+        Raises:
+            Conflict: the job is in another state.
+        """
+        if not (moved := await record.retry(job)):
+            raise await _conflict(job, "retried", "Only a failed or cancelled job can; submit a new one.")
+        logger.info("job retried by a user", extra={"job_id": job})
+        await self.deliver([moved])
+
+    async def deliver(self, moved: Iterable[Moved]) -> None:
+        """Tell followers of these changes, and put those that are now queued into Redis.
+
+        If Redis is away the rows stay queued, and the reconciler of a worker puts them back.
+        """
+        moved = list(moved)
+        try:
+            for job in moved:
+                if job.state == State.QUEUED:
+                    await self._enqueue(job.queue, job.id, job.dispatch)
+        except (RedisError, OSError) as error:
+            logger.warning("not yet in Redis", extra={"error": str(error)})
+        await announce(self.redis, moved)
+
+    async def put_back_forgotten(self) -> int:
+        """Put back what is queued in PostgreSQL and unknown to Redis; returns how many."""
+        after: tuple[datetime, UUID] | None = None
+        put_back = 0
+        while page := await record.queued_page(after, PAGE):
+            missing = await self._unknown(page)
+            for row in missing:
+                await self._enqueue(row["queue"], row["id"], row["dispatch"])
+            put_back += len(missing)
+            after = (page[-1]["queued_at"], page[-1]["id"])
+            if not missing:
+                break
+        if put_back:
+            logger.info("put back what Redis had forgotten", extra={"jobs": put_back})
+        return put_back
+
+    async def release_due(self) -> None:
+        """Queue the scheduled jobs whose time has come."""
+        while moved := await record.release_due(PAGE):
+            await self.deliver(moved)
+
+    async def rescue(self, lease_s: float) -> None:
+        """Take from dead workers what they ran."""
+        if moved := await record.rescue(lease_s):
+            for job in moved:
+                logger.warning("job rescued", extra={"job_id": job.id, "state": job.state})
+                await self._drop(job.queue, delivery(job.id, job.dispatch - 1))
+            await self.deliver(moved)
+
+    async def _enqueue(self, queue: str, job: UUID, dispatch: int) -> None:
+        await self.redis.enqueue_job(FUNCTION, str(job), _job_id=delivery(job, dispatch), _queue_name=queue_key(queue))
+
+    async def _unknown(self, page: list[Any]) -> list[Any]:
+        """Return those rows whose delivery has no payload or no place in its queue."""
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for row in page:
+                name = delivery(row["id"], row["dispatch"])
+                pipe.exists(f"arq:job:{name}")
+                pipe.zscore(queue_key(row["queue"]), name)
+            found = await pipe.execute()
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return [row for row, (payload, place) in zip(page, pairs, strict=True) if not payload or place is None]
+
+    async def _drop(self, queue: str, name: str) -> None:
+        """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
+        try:
+            async with self.redis.pipeline(transaction=True) as pipe:
+                pipe.zrem(queue_key(queue), name)
+                pipe.delete(f"arq:job:{name}", f"arq:in-progress:{name}", f"arq:retry:{name}")
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            logger.warning("stale delivery left in Redis", extra={"delivery": name, "error": str(error)})
+
+
+async def _conflict(job: UUID, verb: str, hint: str) -> Conflict:
+    row = await record.JobRecord.get(id=job)
+    return Conflict(f"Job {job} is {row.state.value} and cannot be {verb}. {hint}", state=row.state.value)

@@ -1,0 +1,52 @@
+"""One JSON object per line; `job_id` and `attempt` are bound to every record of a running job."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+_bound: ContextVar[dict[str, Any] | None] = ContextVar("arqsvc_log_facts", default=None)
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+@contextmanager
+def bound(**facts: Any) -> Iterator[None]:
+    """Add these facts to every record logged inside, in this task and the tasks it starts."""
+    token = _bound.set({**(_bound.get() or {}), **facts})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+class JsonLines(logging.Formatter):
+    """A record as one JSON object: time, level, logger, message, the bound facts and those in `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of one record."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **(_bound.get() or {}),
+            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def log_to(level: str, file: Path | None) -> None:
+    """Send all records from `level` on to `file`, or to standard error; replaces what was set before."""
+    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("arq", "uvicorn.access", "httpx", "httpcore", "matplotlib", "fontTools", "tortoise"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(max(logging.getLevelName(level), logging.WARNING))

@@ -1,0 +1,131 @@
+"""Settings: every knob, typed, with its unit and default; read once, at the top of a command."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from arqsvc.errors import CannotStart
+
+PREFIX = "ARQSVC_"
+
+
+class Settings(BaseModel):
+    """Each field `name` is read from the environment variable `ARQSVC_NAME`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+    state_dir: Path
+    """Folder of all that lasts: databases, files, logs, the CLI's key. Default: `$XDG_STATE_HOME/arqsvc`."""
+
+    runtime_dir: Path | None = None
+    """Folder in which the private folder of the embedded servers' sockets is made. Default: `$XDG_RUNTIME_DIR`."""
+
+    redis_url: SecretStr | None = None
+    """Redis or Valkey to use (`redis://`, `rediss://`, `unix://`). Unset: an embedded Valkey in the state folder."""
+
+    database_url: SecretStr | None = None
+    """PostgreSQL 15 or newer to use (`postgresql://`). Unset: an embedded PostgreSQL in the state folder."""
+
+    storage_dir: Path | None = None
+    """Folder of file contents, shared by all API and worker processes. Default: `storage` in the state folder."""
+
+    scratch_dir: Path | None = None
+    """Folder for the temporary files of running jobs. Default: `scratch` in the state folder."""
+
+    host: str = "127.0.0.1"
+    """Address that the API listens on."""
+
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port that the API listens on; 0 takes a free one."""
+
+    url: str | None = None
+    """Base address of the API, for the clients (`arqsvc jobs`). Unset: the instance that holds the state folder."""
+
+    api_key: SecretStr | None = None
+    """Key that the clients send. Unset: the key in the state folder."""
+
+    concurrency: int = Field(default=max(1, min(os.cpu_count() or 1, 8)), ge=1, le=1000)
+    """Jobs that one worker runs at a time in each of its queues. Default: the number of CPUs, at most 8."""
+
+    child_memory_bytes: int = Field(default=4 * 2**30, ge=64 * 2**20)
+    """Memory ceiling of one computation, in bytes of resident memory, children of the child included."""
+
+    upload_limit_bytes: int = Field(default=2 * 2**30, ge=1)
+    """Largest file that may be uploaded, in bytes."""
+
+    expanded_limit_bytes: int = Field(default=2 * 2**30, ge=1)
+    """Largest size that a compressed file may expand to, in bytes."""
+
+    heartbeat_s: float = Field(default=5.0, gt=0, le=60)
+    """Seconds between the heartbeats of a worker."""
+
+    lease_s: float = Field(default=20.0, gt=0, le=600)
+    """Seconds without a heartbeat after which a worker is dead and its jobs go back to their queues."""
+
+    reconcile_s: float = Field(default=5.0, gt=0, le=60)
+    """Seconds between two looks for queued jobs that Redis has forgotten and for jobs of dead workers."""
+
+    drain_s: float = Field(default=20.0, ge=0, le=86400)
+    """Seconds that running jobs get to finish once a worker is told to stop; then they go back to their queues."""
+
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
+
+    log_file: Path | None = None
+    """File that log lines are appended to. Unset: standard error."""
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("state_dir", "storage_dir", "scratch_dir", "log_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
+
+    @property
+    def storage(self) -> Path:
+        """Folder of file contents."""
+        return self.storage_dir or self.state_dir / "storage"
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of the temporary files of running jobs."""
+        return self.scratch_dir or self.state_dir / "scratch"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], **given: Any) -> Self:
+        """Return the settings of this environment; what a command line gave (and is not None) wins.
+
+        Raises:
+            CannotStart: a value is wrong or a variable `ARQSVC_*` is unknown; names each.
+        """
+        values: dict[str, Any] = {
+            name: environ[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environ.get(PREFIX + name.upper(), "") != ""
+        }
+        values.update({name: value for name, value in given.items() if value is not None})
+        values.setdefault("state_dir", _default_state_dir(environ))
+        values.setdefault("runtime_dir", environ.get("XDG_RUNTIME_DIR") or None)
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{PREFIX}{str(fault['loc'][0]).upper()}={_shown(fault)}: {fault['msg']}" for fault in error.errors()
+            )
+            raise CannotStart(f"Wrong setting: {faults}. Correct the variable or the option.") from error
+
+
+def _default_state_dir(environ: Mapping[str, str]) -> Path:
+    base = Path(environ.get("XDG_STATE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".local" / "state") / "arqsvc"
+
+
+def _shown(fault: Any) -> str:
+    secret = str(fault["loc"][0]) in {"redis_url", "database_url", "api_key"}
+    return "(hidden)" if secret else repr(fault["input"])

@@ -1,0 +1,1 @@
+"""arq under our rules."""

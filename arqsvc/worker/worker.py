@@ -1,0 +1,171 @@
+"""The worker: one arq Worker for each queue in one event loop, and the loops that keep all jobs on their way."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import arq
+
+from arqsvc.errors import CannotStart
+from arqsvc.infra import Infra, open_infra
+from arqsvc.infra.pool import Pool
+from arqsvc.infra.redis import WAIT_S
+from arqsvc.infra.supervise import every, supervise
+from arqsvc.jobs import record
+from arqsvc.jobs.declare import Job
+from arqsvc.jobs.lease import Lease, WorkerRecord, new_worker_id
+from arqsvc.jobs.queue import CANCELS, FUNCTION, JobQueue, parse_delivery, queue_key
+from arqsvc.jobs.runner import Runner
+from arqsvc.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Jobs = Mapping[str, Job[Any, Any]]
+"""Kinds, each with what does it."""
+
+POLL_S = 0.05
+"""Seconds between two looks of arq into a queue."""
+DUE_S = 0.5
+"""Seconds between two looks for scheduled jobs whose time has come."""
+_FOREVER_S = 365 * 86_400
+
+
+class QueueWorker(arq.Worker):
+    """arq's Worker of one queue: claims and delivers, while the ledger counts tries, times and results."""
+
+    def __init__(self, infra: Infra, runner: Runner, queue: str, *, concurrency: int) -> None:
+        async def run(ctx: dict[Any, Any], job: str) -> None:
+            await runner.run(*parse_delivery(ctx["job_id"]))
+
+        super().__init__(
+            [arq.func(run, name=FUNCTION)],
+            queue_name=queue_key(queue),
+            redis_pool=infra.redis,
+            job_serializer=infra.redis.job_serializer,
+            job_deserializer=infra.redis.job_deserializer,
+            max_jobs=concurrency,
+            queue_read_limit=1000,
+            poll_delay=POLL_S,
+            job_timeout=_FOREVER_S,
+            keep_result=0,
+            max_tries=1_000_000,
+            handle_signals=False,
+            log_results=False,
+        )
+
+    async def claim(self) -> None:
+        """Claim and deliver until cancelled."""
+        await self.main()
+
+    async def finish(self) -> None:
+        """Wait for what was claimed."""
+        while self.tasks:
+            await asyncio.wait(self.tasks.values())
+            self.tasks = {name: task for name, task in self.tasks.items() if not task.done()}
+
+
+class WorkerProcess:
+    """All that a worker process runs."""
+
+    def __init__(self, infra: Infra, pool: Pool, jobs: Jobs, lease: Lease, queues: Sequence[str]) -> None:
+        self._infra, self._lease = infra, lease
+        self._queue = JobQueue(infra.redis)
+        self._runner = Runner(infra, pool, jobs, lease.worker)
+        self._workers = [
+            QueueWorker(infra, self._runner, queue, concurrency=infra.settings.concurrency) for queue in queues
+        ]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain."""
+        await self._clear_scratch()
+        async with asyncio.TaskGroup() as housekeeping:
+            loops = [
+                housekeeping.create_task(supervise("cancels", self._hear_cancels)),
+                housekeeping.create_task(supervise("due", lambda: every(DUE_S, self._queue.release_due))),
+                housekeeping.create_task(
+                    supervise("reconcile", lambda: every(self._infra.settings.reconcile_s, self._reconcile))
+                ),
+            ]
+            async with asyncio.TaskGroup() as claiming:
+                claims = [claiming.create_task(supervise(w.queue_name, w.claim)) for w in self._workers]
+                logger.info("worker ready", extra={"worker": self._lease.worker})
+                await stop.wait()
+                for claim in claims:
+                    claim.cancel()
+            await self._drain()
+            for loop in loops:
+                loop.cancel()
+
+    async def _drain(self) -> None:
+        """Let running jobs finish; when the time is up, give the rest back to their queues."""
+        logger.info("worker drains", extra={"worker": self._lease.worker})
+        try:
+            async with asyncio.timeout(self._infra.settings.drain_s):
+                await self._finish_claimed()
+        except TimeoutError:
+            self._runner.interrupt_all()
+            await self._finish_claimed()
+
+    async def _finish_claimed(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for worker in self._workers:
+                group.create_task(worker.finish())
+
+    async def _hear_cancels(self) -> None:
+        """Interrupt what a message on the channel names."""
+        async with self._infra.redis.pubsub(ignore_subscribe_messages=True) as channel:
+            await channel.subscribe(CANCELS)
+            while True:
+                message = await channel.get_message(timeout=WAIT_S)
+                if message:
+                    self._runner.interrupt(UUID(message["data"].decode()))
+
+    async def _reconcile(self) -> None:
+        """What no message can be trusted for: forgotten jobs, cancels, the jobs of dead workers."""
+        await self._queue.put_back_forgotten()
+        for job in await record.to_cancel(self._lease.worker):
+            self._runner.interrupt(job)
+        if self._lease.steady:
+            await self._queue.rescue(self._infra.settings.lease_s)
+
+    async def _clear_scratch(self) -> None:
+        """Remove the scratch folders of workers that are no more."""
+        alive = {worker.id.replace(":", "-") for worker in await WorkerRecord.all()}
+        host = self._lease.worker.partition(":")[0]
+        for folder in self._infra.settings.scratch.glob(f"{host}-*"):
+            if folder.name not in alive:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, queues: Sequence[str], jobs: Jobs, preload: tuple[str, ...]
+) -> AsyncIterator[WorkerProcess]:
+    """Open all that a worker of these queues needs; its first heartbeat is written.
+
+    Args:
+        settings: where the servers are.
+        queues: what it serves.
+        jobs: every kind that it can do.
+        preload: modules that child processes have loaded before their first call.
+
+    Raises:
+        CannotStart: a queue has no kind of job, or something cannot be opened.
+    """
+    known = {job.params.queue for job in jobs.values()}
+    if unknown := set(queues) - known:
+        names = ", ".join(sorted(known))
+        raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {names}.")
+    async with AsyncExitStack() as stack:
+        infra = await stack.enter_async_context(open_infra(settings))
+        size = settings.concurrency * len(queues)
+        pool = await stack.enter_async_context(Pool(size=size, preload=preload))
+        lease = Lease(
+            infra.database_url, new_worker_id(), queues, concurrency=settings.concurrency, every_s=settings.heartbeat_s
+        )
+        await stack.enter_async_context(lease.held())
+        yield WorkerProcess(infra, pool, jobs, lease, queues)

@@ -1,0 +1,51 @@
+"""A whole service: the API in this process, a worker in another, a client."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from arqsvc.api.app import create_app
+from arqsvc.api.keys import KeyKind, create_secret
+from arqsvc.cli.instance import listening_on, serving
+from arqsvc.client import Client
+from arqsvc.settings import Settings
+from tests.flow.kinds import PARAMS
+from tests.servers import worker_process
+
+
+@dataclass
+class Service:
+    """How to reach it."""
+
+    settings: Settings
+    client: Client
+    http: httpx.AsyncClient
+    """Below /api/v1, with the same key."""
+    key: str
+
+    async def ended(self, kind: str, params: dict[str, object]) -> dict[str, object]:
+        """Submit a job and return it once it has ended."""
+        return await self.client.result((await self.client.submit(kind, params))["id"])
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[Service]:
+    """The API without a worker."""
+    with listening_on("127.0.0.1", 0) as listening:
+        async with serving(create_app(settings, PARAMS), listening) as url:
+            key = await create_secret(KeyKind.KEY, owner="tester", name="test")
+            headers = {"Authorization": f"Bearer {key}"}
+            async with (
+                Client(url, key) as client,
+                httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, trust_env=False) as http,
+            ):
+                yield Service(settings, client, http, key)
+
+
+@pytest.fixture
+async def service(api: Service) -> AsyncIterator[Service]:
+    """The API with a worker that serves the queue `test`."""
+    async with worker_process(api.settings):
+        yield api

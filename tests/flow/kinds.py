@@ -1,0 +1,150 @@
+"""Kinds of jobs that end in every way there is."""
+
+import asyncio
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from arqsvc.errors import BadInput, Conflict, Retryable
+from arqsvc.jobs.context import JobContext
+from arqsvc.jobs.declare import FileId, Job, Params, Result, Retries, job
+
+QUICK = Retries(tries=3, first_s=0.05, cap_s=0.1)
+
+
+class Said(Result):
+    """What came of it."""
+
+    text: str
+
+
+class Say(Params, kind="test.say", result=Said, queue="test", retries=QUICK):
+    """Return a text, and publish it as a file."""
+
+    text: str
+
+
+@job(Say)
+async def say(ctx: JobContext, params: Say) -> Said:
+    path = ctx.scratch / "said.txt"
+    path.write_text(params.text)
+    await ctx.publish(path)
+    return Said(text=params.text)
+
+
+class Fail(Params, kind="test.fail", result=Said, queue="test", retries=QUICK):
+    """Raise, in the first `times` attempts."""
+
+    how: str
+    times: int = 1_000
+
+
+@job(Fail)
+async def fail(ctx: JobContext, params: Fail) -> Said:
+    if ctx.attempt <= params.times:
+        match params.how:
+            case "retryable":
+                raise Retryable("the source sleeps", delay_s=0.05)
+            case "rejected":
+                raise Conflict("not like this")
+            case "failed":
+                raise BadInput("the file is empty", reason="empty")
+            case "timeout":
+                raise TimeoutError
+            case _:
+                raise RuntimeError("a secret of the programmer")
+    return Said(text=f"attempt {ctx.attempt}")
+
+
+class Wait(Params, kind="test.wait", result=Said, queue="test", timeout_s=60, retries=QUICK):
+    """Compute, in a child that starts a child, until a file exists; says its process ids in `pids`."""
+
+    folder: Path
+
+
+@job(Wait)
+async def wait(ctx: JobContext, params: Wait) -> Said:
+    await ctx.progress("wait", 0.1)
+    return Said(text=await ctx.compute(wait_for_file, params.folder))
+
+
+def wait_for_file(folder: Path) -> str:
+    grandchild = subprocess.Popen(["sleep", "600"])
+    (folder / "pids.new").write_text(f"{os.getpid()} {grandchild.pid}")
+    (folder / "pids.new").rename(folder / "pids")
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    grandchild.kill()
+    grandchild.wait()
+    return "went"
+
+
+class TooSlow(Params, kind="test.too_slow", result=Said, queue="test", timeout_s=0.3, retries=QUICK):
+    """Take longer than it may."""
+
+    folder: Path
+
+
+@job(TooSlow)
+async def too_slow(ctx: JobContext, params: TooSlow) -> Said:
+    return Said(text=await ctx.compute(wait_for_file, params.folder))
+
+
+class Step(Params, kind="test.step", result=Said, queue="test", retries=QUICK):
+    """Go through three steps, with much progress in each."""
+
+    pause_s: float = 0.0
+
+
+@job(Step)
+async def step(ctx: JobContext, params: Step) -> Said:
+    for number, name in enumerate(("first", "second", "third")):
+        for done in range(50):
+            await ctx.progress(name, number * 50 + done, 150, "pieces")
+        await asyncio.sleep(params.pause_s)
+    return Said(text="stepped")
+
+
+class Eat(Params, kind="test.eat", result=Said, queue="test", retries=QUICK):
+    """Use up memory."""
+
+    size_bytes: int
+
+
+@job(Eat)
+async def eat(ctx: JobContext, params: Eat) -> Said:
+    return Said(text=str(await ctx.compute(fill, params.size_bytes)))
+
+
+def fill(size_bytes: int) -> int:
+    pieces = []
+    while sum(map(len, pieces)) < size_bytes:
+        pieces.append(bytearray(os.urandom(1 << 20)) * 8)
+    return len(pieces)
+
+
+class Read(Params, kind="test.read", result=Said, queue="test", retries=QUICK):
+    """Read an uploaded file."""
+
+    file_id: FileId
+
+
+@job(Read)
+async def read(ctx: JobContext, params: Read) -> Said:
+    return Said(text=(await ctx.open(params.file_id)).path.read_text())
+
+
+class Unserved(Params, kind="test.unserved", result=Said, queue="unserved"):
+    """Wait for ever: no worker serves its queue."""
+
+
+@job(Unserved)
+async def unserved(ctx: JobContext, params: Unserved) -> Said:
+    return Said(text="")
+
+
+JOBS = {
+    one.params.kind: one for one in (say, fail, wait, too_slow, step, eat, read, unserved) if isinstance(one, Job)
+}
+PARAMS = {kind: one.params for kind, one in JOBS.items()}

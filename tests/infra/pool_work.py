@@ -1,0 +1,179 @@
+"""What the children of `test_pool.py` do: this module is all that they import."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from arqsvc.errors import Retryable
+
+Report = Callable[[str, float], None]
+
+
+class NeedsKeyword(Exception):
+    def __init__(self, *, value: int) -> None:
+        super().__init__(f"value is {value}")
+
+
+class SaysTwice(Exception):
+    def __init__(self, message: str) -> None:
+        super().__init__(f"again: {message}")
+
+
+class OnlyInTheChild:
+    def __reduce__(self) -> tuple[Callable[[int], Any], tuple[int]]:
+        return _only_if_not, (os.getpid(),)
+
+
+def _only_if_not(pid: int) -> None:
+    if pid != os.getpid():
+        raise RuntimeError("this does not leave the child")
+
+
+def raise_(error: BaseException) -> NoReturn:
+    raise error
+
+
+def raise_by_name(name: str) -> NoReturn:
+    raise {
+        "keyword": NeedsKeyword(value=3),
+        "twice": SaysTwice("no"),
+        "lambda": ValueError("in a lambda", lambda: 0),
+        "exit": SystemExit(3),
+        "interrupt": KeyboardInterrupt("Ctrl-C"),
+        "cancelled": asyncio.CancelledError("stop"),
+        "iteration": StopIteration("end"),
+    }[name]
+
+
+def unpicklable(name: str) -> object:
+    return {"lambda": lambda: 0, "thread": threading.Lock(), "only": OnlyInTheChild()}[name]
+
+
+def hold_the_gil(report: Report) -> None:
+    """Start a grandchild, tell both process ids, then stay in C code until killed."""
+    grandchild = subprocess.Popen(["sleep", "600"])
+    report(f"{os.getpid()} {grandchild.pid}", 0.5)
+    pow(7, 10**10)
+
+
+def read_when_written(fifo: Path, report: Report) -> bytes:
+    report("reading", 0.0)
+    return fifo.read_bytes()
+
+
+def report_many(threads: int, times: int, report: Report) -> int:
+    """Report from several threads at once, faster than anyone reads."""
+
+    def many(letter: str) -> None:
+        for number in range(times):
+            report(letter * 64, number / times)
+
+    running = [threading.Thread(target=many, args=(letter,)) for letter in "abcdefgh"[:threads]]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return threads * times
+
+
+def report_all(steps: list[tuple[str, float]], report: Report) -> None:
+    for step, fraction in steps:
+        report(step, fraction)
+
+
+def burn(cpu_s: float, report: Report | None = None) -> None:
+    """Use `cpu_s` of CPU time, report, and if a report is wanted go on until killed."""
+    while time.process_time() < cpu_s:
+        pass
+    if report:
+        report("burnt", 1.0)
+        signal.pause()
+
+
+def burn_in_a_grandchild(cpu_s: float, report: Report) -> None:
+    """Leave the CPU time to a child of this child, which then lives on."""
+    if os.fork() == 0:
+        burn(cpu_s, report)
+    signal.pause()
+
+
+def fill(size_bytes: int) -> int:
+    return len(bytearray(size_bytes).replace(b"\0", b"1"))
+
+
+def fill_and_stay(size_bytes: int) -> None:
+    """Hold memory in a child of this child until killed."""
+    program = f"held = b'1' * {size_bytes}; import signal; signal.pause()"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def surroundings() -> dict[str, object]:
+    return {
+        "leads its session": os.getsid(0) == os.getpid(),
+        "SIGTERM": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+        "SIGCHLD": signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL,
+        "OPENBLAS_NUM_THREADS": os.environ["OPENBLAS_NUM_THREADS"],
+        "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],
+        "threads": threading.active_count(),
+    }
+
+
+def loaded(*modules: str) -> list[bool]:
+    return [module in sys.modules for module in modules]
+
+
+def ignore_sigterm_and_die() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def close_everything() -> None:
+    os.closerange(0, 256)
+
+
+def write_rubbish_everywhere() -> None:
+    for descriptor in range(256):
+        try:
+            os.set_blocking(descriptor, False)
+            os.write(descriptor, b"\0rubbish\nrubbish 1 2\n" * 50)
+        except OSError:
+            pass
+
+
+def count_those_running(folder: Path) -> int:
+    """Stand in the folder while this runs, and count who stands there."""
+    own = folder / str(os.getpid())
+    own.touch()
+    burn(time.process_time() + 0.02)
+    running = len(list(folder.iterdir()))
+    own.unlink()
+    return running
+
+
+def leave_a_thread() -> None:
+    threading.Thread(target=time.sleep, args=(600,)).start()
+
+
+def leave_a_grandchild(report: Report) -> str:
+    report(str(subprocess.Popen(["sleep", "600"]).pid), 1.0)
+    return "left"
+
+
+def return_twice() -> int:
+    return os.fork()
+
+
+def not_ready() -> None:
+    raise Retryable("later", delay_s=4.5, queue="analysis")
