@@ -93,21 +93,21 @@ class Client:
             ApiError: the API refused.
             CannotStart: it has not answered for a minute.
         """
-        last, heard = "", asyncio.get_running_loop().time()
+        last, state, heard = "", "", asyncio.get_running_loop().time()
         while True:
             try:
                 headers = {"Last-Event-ID": last} if last else {}
-                async with aconnect_sse(
-                    self._http, "GET", f"/jobs/{quote(job, safe='')}/events", headers=headers
-                ) as source:
+                path = f"/jobs/{quote(job, safe='')}/events"
+                async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
                     await _check(source.response)
                     async for event in source.aiter_sse():
-                        last, heard = event.id, asyncio.get_running_loop().time()
-                        told: dict[str, Any] = json.loads(event.data)
-                        yield told
-                        if told["type"] == "state" and told["data"]["state"] in FINAL:
-                            return
-                    if source.response.status_code == 204:
+                        heard = asyncio.get_running_loop().time()
+                        if event.data:  # a ping has none
+                            last = event.id
+                            told: dict[str, Any] = json.loads(event.data)
+                            state = told["data"].get("state", state)
+                            yield told
+                    if state in FINAL or source.response.status_code == 204:
                         return
             except (httpx.TransportError, SSEError) as error:
                 if asyncio.get_running_loop().time() - heard > GIVE_UP_S:

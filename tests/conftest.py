@@ -11,6 +11,7 @@ import pytest
 from arqsvc.infra.db import migrate
 from arqsvc.settings import Settings
 from tests import servers
+from tests.service import Service, open_service
 
 SHARED_DATA = Path(os.environ.get("ARQSVC_TEST_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
 LONGEST_CALLBACK_S = 0.5
@@ -97,4 +98,19 @@ def settings(tmp_path: Path, redis_url: str, database_url: str) -> Settings:
         reconcile_s=0.5,
         drain_s=5.0,
         port=0,
+        upload_limit_bytes=20_000_000,
     )
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[Service]:
+    """The API without a worker."""
+    async with open_service(settings) as service:
+        yield service
+
+
+@pytest.fixture
+async def service(api: Service) -> AsyncIterator[Service]:
+    """The API with a worker that serves the queue `test`."""
+    async with servers.worker_process(api.settings):
+        yield api

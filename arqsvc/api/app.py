@@ -1,6 +1,5 @@
 """create_app(settings, params): routes, lifespan, error handlers."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -15,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from arqsvc.api import events, files, health, jobs, keys, problems
 from arqsvc.errors import ArqsvcError
 from arqsvc.infra import open_infra
-from arqsvc.infra.supervise import supervise
+from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
 from arqsvc.settings import Settings
@@ -26,11 +25,11 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_infra(settings) as infra, asyncio.TaskGroup() as group:
-            app.state.infra, app.state.hub, app.state.params = infra, EventHub(infra.redis), params
-            reading = group.create_task(supervise("events", app.state.hub.run))
-            yield
-            reading.cancel()
+        async with open_infra(settings) as infra:
+            hub = EventHub(infra.redis)
+            app.state.infra, app.state.hub, app.state.params = infra, hub, params
+            async with supervised([("events", hub.run)]):
+                yield
 
     api = [
         Route("/jobs", jobs.list_jobs, methods=["GET"]),

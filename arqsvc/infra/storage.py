@@ -15,7 +15,9 @@ from tempfile import _TemporaryFileWrapper
 from arqsvc.errors import CannotStart, OutOfSpace, TooLarge
 
 CHUNK_BYTES = 256 * 1024
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+_UNWRITABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in _UNWRITABLE:
             raise
         raise OutOfSpace(
             f"{folder} cannot be written: {os.strerror(error.errno or 0)}. Free space there, or choose another folder."

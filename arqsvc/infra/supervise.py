@@ -1,29 +1,58 @@
-"""Run a loop that lives as long as its process: log its failures, back off, start it again."""
+"""Loops that live as long as their process: one that fails is logged, waits, and starts again."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
+FIRST_WAIT_S = 0.1
+LONGEST_WAIT_S = 10.0
+AGAIN_S = 0.2
 
-async def supervise(name: str, loop: Callable[[], Awaitable[None]], *, longest_wait_s: float = 10.0) -> None:
-    """Run `loop` again and again until cancelled; its siblings do not notice that it failed."""
-    wait_s = 0.1
+
+@asynccontextmanager
+async def supervised(loops: Iterable[tuple[str, Callable[[], Awaitable[None]]]]) -> AsyncIterator[None]:
+    """Run these loops, each by its name, for the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_supervise(name, loop), name=name) for name, loop in loops]
+        try:
+            yield
+        finally:
+            await _end(tasks)
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work` now and then again, so many seconds after it ended."""
+    while True:
+        await work()
+        await asyncio.sleep(seconds)
+
+
+async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run `loop` again and again; its siblings do not notice that it failed."""
+    wait_s = FIRST_WAIT_S
     while True:
         started = asyncio.get_running_loop().time()
         try:
             await loop()
         except Exception:
             logger.exception("a loop failed and starts again", extra={"loop": name, "wait_s": wait_s})
-        if asyncio.get_running_loop().time() - started > longest_wait_s:
-            wait_s = 0.1
+        if asyncio.get_running_loop().time() - started > LONGEST_WAIT_S:
+            wait_s = FIRST_WAIT_S
         await asyncio.sleep(wait_s)
-        wait_s = min(longest_wait_s, 2 * wait_s)
+        wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
 
 
-async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work` now and then every so many seconds, counted from its end."""
-    while True:
-        await work()
-        await asyncio.sleep(seconds)
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: a cancel that reaches a task while it is about to run is taken for the timeout of 0 s with which
+    redis-py looks whether a connection is still good, and is lost.
+    """
+    while tasks := [task for task in tasks if not task.done()]:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=AGAIN_S)

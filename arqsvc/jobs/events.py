@@ -8,8 +8,8 @@ announced in the stream too, and looked for every 2 s, so that an emptied Redis 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -103,6 +103,7 @@ class ProgressWriter:
     _sent_at: float = 0.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _step_sent: str | None = None
+    _closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, step: str, done: float, total: float, unit: str | None) -> None:
         """Take down where the work stands; never waits."""
@@ -118,15 +119,23 @@ class ProgressWriter:
             self.steps.append({"n": self._n, "at": datetime.now(UTC).isoformat(), **now})
         self._wake.set()
 
+    def close(self) -> None:
+        """Let `run` send what is left, and end. Not by a cancel, which redis-py may swallow while it connects."""
+        self._closed.set()
+        self._wake.set()
+
     async def run(self) -> None:
-        """Send what is noted, until cancelled."""
-        while True:
+        """Send what is noted, until closed."""
+        while not self._closed.is_set():
             await self._wake.wait()
             if len(self._unsent) == 1 and self._unsent[0][1]["step"] == self._step_sent:
-                await asyncio.sleep(max(0.0, self._sent_at + PROGRESS_S - time.monotonic()))
-            await self.flush()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._sent_at + PROGRESS_S - time.monotonic()):
+                        await self._closed.wait()
+            await self._flush()
+        await self._flush()
 
-    async def flush(self) -> None:
+    async def _flush(self) -> None:
         """Send all that is noted now."""
         self._wake.clear()
         batch, self._unsent = self._unsent, []
@@ -216,50 +225,47 @@ class EventHub:
 async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[Event]:
     """Yield the story of one job behind `after`, and then what comes; ends with its final state."""
     with hub.subscribed(job) as subscription:
-        async for event in _told(redis, job, after):
+        async for event, last in _told(redis, job, after):
             yield event
             after = event.id
-            if _is_final(event):
+            if last:
                 return
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await subscription.wake.wait()
-            except TimeoutError:
-                pass
             subscription.wake.clear()
             progress, subscription.progress = subscription.progress, []
             changes = await _changes(job, after)
             for event in sorted([*changes, *progress], key=lambda event: event.id):
-                if event.id <= after:
-                    continue
-                yield event
-                after = event.id
-                if _is_final(event):
-                    return
+                if event.id > after:
+                    yield event
+                    after = event.id
+            if _ended(changes):
+                return
 
 
-def _is_final(event: Event) -> bool:
-    return event.type == "state" and event.data["state"] in FINAL
+def _ended(changes: Sequence[Event]) -> bool:
+    """Whether the last of these changes is the job's end; one before it was undone by a retry."""
+    return bool(changes) and changes[-1].data["state"] in FINAL
 
 
-async def _told(redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[Event]:
-    """Yield what a late reader missed: changes of state, the steps of the running attempt, and its last progress."""
-    for event in await _changes(job, after):
-        yield event
+async def _told(redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[tuple[Event, bool]]:
+    """Yield what a late reader missed, and whether it is the last: changes of state, steps, the last progress."""
+    changes = await _changes(job, after)
+    for event in changes:
         after = event.id
-        if _is_final(event):
-            return
+        yield event, event is changes[-1] and _ended(changes)
     kept = (await latest_progress(redis, [job])).get(job)
     if kept is None or kept["seq"] != after.seq:
         return
     for step in kept["steps"]:
         data = {name: step[name] for name in ("step", "fraction", "done", "total", "unit")}
         if (at := EventId(kept["seq"], step["n"])) > after:
-            yield Event(at, "progress", job, datetime.fromisoformat(step["at"]), data)
+            yield Event(at, "progress", job, datetime.fromisoformat(step["at"]), data), False
             after = at
     if (at := EventId(kept["seq"], kept["n"])) > after:
-        yield Event(at, "progress", job, datetime.now(UTC), kept["last"])
+        yield Event(at, "progress", job, datetime.now(UTC), kept["last"]), False
 
 
 async def _changes(job: UUID, after: EventId) -> list[Event]:

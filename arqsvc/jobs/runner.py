@@ -111,14 +111,14 @@ class Runner:
         settings = self._infra.settings
         folder = settings.scratch / self._worker.replace(":", "-")
         async with scratch_folder(folder, f"{claimed.id}-{claimed.attempt}") as scratch, asyncio.TaskGroup() as group:
-            sender = group.create_task(progress.run())
+            group.create_task(progress.run())
             try:
                 yield JobContext(
                     claimed.id, claimed.owner, claimed.attempt, scratch, settings,
                     self._pool, self._infra.storage, progress,
                 )  # fmt: skip
             finally:
-                sender.cancel()
+                progress.close()
 
     async def _perform(self, claimed: Moved, context: JobContext, running: _Running) -> Ending:
         """Run the coroutine under its time limit; returns how it ended, whatever it raised."""
@@ -136,7 +136,6 @@ class Runner:
             return _ending(error, claimed, job)
 
     async def _record(self, claimed: Moved, end: Ending, progress: ProgressWriter, context: JobContext | None) -> None:
-        await progress.flush()
         moved = await record.finish(
             claimed.id,
             claimed.attempt,

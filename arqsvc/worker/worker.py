@@ -14,7 +14,7 @@ from arqsvc.errors import CannotStart
 from arqsvc.infra import Infra, open_infra
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.redis import WAIT_S
-from arqsvc.infra.supervise import every, supervise
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs import record
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, WorkerRecord, new_worker_id
@@ -57,10 +57,6 @@ class QueueWorker(arq.Worker):
             log_results=False,
         )
 
-    async def claim(self) -> None:
-        """Claim and deliver until cancelled."""
-        await self.main()
-
     async def finish(self) -> None:
         """Wait for what was claimed."""
         while self.tasks:
@@ -82,23 +78,16 @@ class WorkerProcess:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
         await self._clear_scratch()
-        async with asyncio.TaskGroup() as housekeeping:
-            loops = [
-                housekeeping.create_task(supervise("cancels", self._hear_cancels)),
-                housekeeping.create_task(supervise("due", lambda: every(DUE_S, self._queue.release_due))),
-                housekeeping.create_task(
-                    supervise("reconcile", lambda: every(self._infra.settings.reconcile_s, self._reconcile))
-                ),
-            ]
-            async with asyncio.TaskGroup() as claiming:
-                claims = [claiming.create_task(supervise(w.queue_name, w.claim)) for w in self._workers]
+        housekeeping = [
+            ("cancels", self._hear_cancels),
+            ("due", lambda: every(DUE_S, self._queue.release_due)),
+            ("reconcile", lambda: every(self._infra.settings.reconcile_s, self._reconcile)),
+        ]
+        async with supervised(housekeeping):
+            async with supervised([(worker.queue_name, worker.main) for worker in self._workers]):
                 logger.info("worker ready", extra={"worker": self._lease.worker})
                 await stop.wait()
-                for claim in claims:
-                    claim.cancel()
             await self._drain()
-            for loop in loops:
-                loop.cancel()
 
     async def _drain(self) -> None:
         """Let running jobs finish; when the time is up, give the rest back to their queues."""

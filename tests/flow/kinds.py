@@ -144,7 +144,5 @@ async def unserved(ctx: JobContext, params: Unserved) -> Said:
     return Said(text="")
 
 
-JOBS = {
-    one.params.kind: one for one in (say, fail, wait, too_slow, step, eat, read, unserved) if isinstance(one, Job)
-}
+JOBS = {one.params.kind: one for one in (say, fail, wait, too_slow, step, eat, read, unserved) if isinstance(one, Job)}
 PARAMS = {kind: one.params for kind, one in JOBS.items()}

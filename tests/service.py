@@ -1,10 +1,11 @@
 """A whole service: the API in this process, a worker in another, a client."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
-import pytest
 
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret
@@ -12,7 +13,6 @@ from arqsvc.cli.instance import listening_on, serving
 from arqsvc.client import Client
 from arqsvc.settings import Settings
 from tests.flow.kinds import PARAMS
-from tests.servers import worker_process
 
 
 @dataclass
@@ -25,14 +25,14 @@ class Service:
     """Below /api/v1, with the same key."""
     key: str
 
-    async def ended(self, kind: str, params: dict[str, object]) -> dict[str, object]:
+    async def ended(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         """Submit a job and return it once it has ended."""
         return await self.client.result((await self.client.submit(kind, params))["id"])
 
 
-@pytest.fixture
-async def api(settings: Settings) -> AsyncIterator[Service]:
-    """The API without a worker."""
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Run the API, with the kinds of `tests.flow.kinds`, in this process."""
     with listening_on("127.0.0.1", 0) as listening:
         async with serving(create_app(settings, PARAMS), listening) as url:
             key = await create_secret(KeyKind.KEY, owner="tester", name="test")
@@ -42,10 +42,3 @@ async def api(settings: Settings) -> AsyncIterator[Service]:
                 httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, trust_env=False) as http,
             ):
                 yield Service(settings, client, http, key)
-
-
-@pytest.fixture
-async def service(api: Service) -> AsyncIterator[Service]:
-    """The API with a worker that serves the queue `test`."""
-    async with worker_process(api.settings):
-        yield api
