@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from arqsvc.errors import CannotStart
+
 _bound: ContextVar[dict[str, Any] | None] = ContextVar("arqsvc_log_facts", default=None)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
@@ -43,8 +45,20 @@ class JsonLines(logging.Formatter):
 
 
 def log_to(level: str, file: Path | None) -> None:
-    """Send all records from `level` on to `file`, or to standard error; replaces what was set before."""
-    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    """Send all records from `level` on to `file`, or to standard error; replaces what was set before.
+
+    Raises:
+        CannotStart: the file cannot be written.
+    """
+    try:
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    except OSError as error:
+        raise CannotStart(
+            f"The log file {file} cannot be written: {error.strerror}. Choose another with --log-file, "
+            "or another folder with --state."
+        ) from error
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("arq", "uvicorn.access", "httpx", "httpcore", "matplotlib", "fontTools", "tortoise"):

@@ -1,6 +1,7 @@
 """NCBI's genetic codes as arrays over the 64 codons, and nucleotides as the small integers that index them.
 
-Nucleotides are 0 T (U), 1 C, 2 A, 3 G, so that codon xyz is 16x + 4y + z and `CODONS` is in NCBI's own order. Complement is `x ^ 2`.
+Nucleotides are 0 T (U), 1 C, 2 A, 3 G, so that codon xyz is 16x + 4y + z and `CODONS` is in NCBI's own order.
+The complement is `x ^ 2`.
 Source: the tables of NCBI's Taxonomy group as Biopython carries them (`Bio.Data.CodonTable`).
 """
 
@@ -47,7 +48,8 @@ class GeneticCode:
     @property
     def synonymous(self) -> NDArray[np.bool_]:
         """Codons of an amino acid that has two or more; bool[64]."""
-        return (self.degeneracy > 1) & (self.amino_acids != ord("*"))
+        synonymous: NDArray[np.bool_] = (self.degeneracy > 1) & (self.amino_acids != ord("*"))
+        return synonymous
 
 
 @lru_cache(maxsize=len(GENETIC_CODES))

@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
@@ -165,10 +166,13 @@ async def _initialise(data: Path, initdb: list[str], version: int, log: Path) ->
     builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     locale = builtin if version >= 17 else ["--locale=C.UTF-8"]
     command = [*initdb, "-D", str(new), "--username=arqsvc", "--auth=trust", "--encoding=UTF8", *locale]
-    async with guarded(command, stop_signal=SIGTERM, grace_s=GRACE_S, log=log, env=ENV) as making:
-        if code := await making.wait():
-            raise ChildProcessError(f"initdb ended with code {code}")
-    new.rename(data)
+    try:
+        async with guarded(command, stop_signal=SIGTERM, grace_s=GRACE_S, log=log, env=ENV) as making:
+            if code := await making.wait():
+                raise ChildProcessError(f"initdb ended with code {code}")
+        new.rename(data)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
 
 
 def _check_version(data: Path, version: int) -> None:
@@ -202,6 +206,7 @@ async def _until_ready(server: Guarded, ready_pid: Callable[[], Awaitable[int | 
         await asyncio.sleep(POLL_S)
     if pid != server.pid:
         raise ChildProcessError(f"process {pid} answers, and {server.pid} is what we started")
+    logger.info("An embedded server is ready", extra={"server_pid": pid})
 
 
 async def _redis_pid(url: str) -> int | None:
@@ -241,7 +246,10 @@ async def _clear(data: Path, log: Path, stop_signal: Signals) -> None:
             logger.warning("Ending a server that an earlier run left", extra={"server_pid": process.pid})
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        await asyncio.to_thread(psutil.wait_procs, left, GRACE_S)
+        deadline = time.monotonic() + GRACE_S
+        while left and time.monotonic() < deadline:  # psutil.wait_procs waits for zombies too
+            await asyncio.sleep(POLL_S)
+            left = await asyncio.to_thread(_servers_in, data)
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
 

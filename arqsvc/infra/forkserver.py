@@ -1,7 +1,7 @@
 """The fork server: a process with the science libraries loaded, which forks one child a call and buries it.
 
 `children.py` starts this file as a script, so that no child loads what the package `arqsvc.infra` imports. Orders
-(fork, watch, kill) come through a socket; for each fork one end goes back, when no process of that child's group is left.
+(fork, watch, kill) come through a socket; for each fork one end goes back, when no process of its group is left.
 When the socket closes, because the pool closed or its process died, every group is killed and the server ends.
 """
 

@@ -57,37 +57,41 @@ async def guarded(
         env: its whole environment; None for ours.
 
     Raises:
-        CannotStart: there is no such program, or it may not be run.
+        CannotStart: the program is missing or may not be run, or its log cannot be written.
     """
     stdin, pipe = os.pipe()  # the guard stops the program once `pipe` is closed, which the kernel does if we cannot
     guard: asyncio.subprocess.Process | None = None
     try:
-        with ExitStack() as only_to_start:
-            only_to_start.callback(os.close, stdin)
-            guard = await asyncio.create_subprocess_exec(
-                *GUARD,
-                *("--signal", stop_signal.name, "--grace", str(grace_s), "--"),
-                *command,
-                stdin=stdin,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=only_to_start.enter_context(log.open("ab")) if log else None,
-                env=env,
-                start_new_session=True,
-            )
-        yield Guarded(guard, await _program_id(guard, command))
+        try:
+            with ExitStack() as only_to_start:
+                only_to_start.callback(os.close, stdin)
+                guard = await asyncio.create_subprocess_exec(
+                    *GUARD,
+                    *("--signal", stop_signal.name, "--grace", str(grace_s), "--"),
+                    *command,
+                    stdin=stdin,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=only_to_start.enter_context(log.open("ab")) if log else None,
+                    env=env,
+                    start_new_session=True,
+                )
+            pid = await _program_id(guard)
+        except OSError as error:
+            raise CannotStart(f"{command[0]} cannot be run: {error or 'its guard does not answer'}.") from error
+        yield Guarded(guard, pid)
     finally:
         os.close(pipe)
         if guard:
             await _end_of(guard, grace_s)
 
 
-async def _program_id(guard: asyncio.subprocess.Process, command: Sequence[str | Path]) -> int:
+async def _program_id(guard: asyncio.subprocess.Process) -> int:
     assert guard.stdout is not None
     async with asyncio.timeout(SPAWN_S):
         said = (await guard.stdout.readline()).decode().strip()
     if said.isdigit():
         return int(said)
-    raise CannotStart(f"{command[0]} cannot be run: {said or 'its guard ended at once'}.")
+    raise ChildProcessError(said or "its guard ended at once")
 
 
 async def _end_of(guard: asyncio.subprocess.Process, grace_s: float) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +120,7 @@ async def started_elsewhere(
     try:
         yield process
     finally:
-        await process.communicate()
+        await process.communicate(b"")  # the end of its input
 
 
 async def lines_of(process: asyncio.subprocess.Process) -> Urls:
@@ -128,8 +128,18 @@ async def lines_of(process: asyncio.subprocess.Process) -> Urls:
     return Urls(*[(await process.stdout.readline()).decode().strip() for _ in Urls._fields])
 
 
-async def all_gone(processes: list[psutil.Process]) -> bool:
-    return not (await asyncio.to_thread(psutil.wait_procs, processes, 30))[1]
+def kill(processes: list[psutil.Process]) -> None:
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+async def none_left(state: Path) -> bool:
+    async with asyncio.timeout(30):
+        while True:
+            if not servers(state):
+                return True
+            await asyncio.sleep(0.01)
 
 
 async def test_both_start_together_on_private_sockets_only_and_keep_their_data_over_a_restart(state: Path) -> None:
@@ -157,17 +167,16 @@ async def test_both_are_set_to_keep_what_they_confirm(state: Path) -> None:
             assert await connection.fetchval("SELECT current_setting($1)", name) == value
         columns = "datname, pg_encoding_to_char(encoding), datlocale"
         row = await connection.fetchrow(f"SELECT {columns} FROM pg_database WHERE datname = current_database()")
+        assert row
         assert tuple(row) == ("arqsvc", "UTF8", "C.UTF-8")
 
 
 async def test_data_survive_a_sigkill_of_everything(state: Path) -> None:
     async with started_elsewhere(state) as process:
         await remember(await lines_of(process))
+        assert len(servers(state)) > 4
         process.kill()
-        killed = servers(state)
-        for one in killed:
-            one.kill()
-    assert len(killed) > 4
+        kill(servers(state))
     async with both(state) as urls:
         assert await remembered(urls) == (b"in redis", "in postgres")
 
@@ -175,23 +184,22 @@ async def test_data_survive_a_sigkill_of_everything(state: Path) -> None:
 async def test_a_sigkill_of_us_leaves_no_server(state: Path) -> None:
     async with started_elsewhere(state) as process:
         await lines_of(process)
-        running = servers(state)
-        assert len(running) > 4
+        assert len(servers(state)) > 4
         process.kill()
-        assert await all_gone(running)
+        assert await none_left(state)
+    async with both(state):
+        pass
 
 
 async def test_servers_left_by_a_killed_guard_are_ended_by_the_next_start(state: Path) -> None:
     async with started_elsewhere(state) as process:
         await remember(await lines_of(process))
-        for one in servers(state):
-            if "guard.py" in " ".join(one.cmdline()):
-                one.kill()
+        kill([one for one in servers(state) if any("guard.py" in word for word in one.cmdline())])
         process.kill()
     left = servers(state)
     assert {one.name() for one in left} == {"postgres", "valkey-server"}
     async with both(state) as urls:
-        assert await all_gone(left)
+        assert not {one.pid for one in left} & {one.pid for one in servers(state)}
         assert await remembered(urls) == (b"in redis", "in postgres")
 
 
@@ -226,10 +234,12 @@ async def test_data_of_another_major_version_is_named_with_what_to_do(state: Pat
 
 async def test_an_initdb_killed_half_way_does_not_block_the_next_start(state: Path) -> None:
     async with started_elsewhere(state) as process:
-        while not list(state.glob("postgres.new-*/PG_VERSION")):
+        while True:
+            if list(state.glob("postgres.new-*/PG_VERSION")):
+                break
             await asyncio.sleep(0.001)
-        for one in [*servers(state), process]:
-            one.kill()
+        process.kill()
+        kill(servers(state))
     assert not (state / "postgres").exists()
     async with both(state) as urls:
         await remember(urls)
@@ -245,7 +255,21 @@ async def test_an_initdb_without_room_says_so_and_the_next_start_works(state: Pa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not servers(state)
+    assert not list(state.glob("postgres*/"))
     await start_postgres(state)
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_running_and_nothing_half_made(state: Path) -> None:
+    start = asyncio.create_task(start_postgres(state))
+    while True:
+        if list(state.glob("postgres.new-*/PG_VERSION")):
+            break
+        await asyncio.sleep(0.001)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert not servers(state)
+    assert not list(state.glob("postgres*/"))
 
 
 async def test_a_server_that_fails_to_start_shows_its_log_and_leaves_nothing_running(state: Path) -> None:

@@ -39,11 +39,12 @@ async def said(log: Path) -> str:
             await asyncio.sleep(0.01)
 
 
-def gone(pid: int) -> bool:
-    try:
-        return not psutil.wait_procs([psutil.Process(pid)], timeout=20)[1]
-    except psutil.NoSuchProcess:
-        return True
+async def gone(pid: int) -> bool:
+    async with asyncio.timeout(20):
+        while True:
+            if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("cat", 0)])
@@ -53,10 +54,14 @@ async def test_a_program_that_ends_by_itself_gives_its_exit_code(script: str, co
         assert program.exit_code == code
 
 
-async def test_a_program_that_is_not_there_is_named() -> None:
-    with pytest.raises(CannotStart, match="/no/such/program cannot be run: No such file or directory"):
-        async with guarded(["/no/such/program"], stop_signal=signal.SIGTERM, grace_s=5):
-            pass
+async def test_a_program_that_is_not_there_or_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    for command, log, reason in (
+        ("/no/such/program", None, "/no/such/program cannot be run: No such file or directory"),
+        ("true", tmp_path / "missing" / "log", "true cannot be run: .*missing/log"),
+    ):
+        with pytest.raises(CannotStart, match=reason):
+            async with guarded([command], stop_signal=signal.SIGTERM, grace_s=5, log=log):
+                pass
 
 
 async def test_the_end_of_the_block_asks_the_program_to_end_and_waits_for_it(tmp_path: Path) -> None:
@@ -94,7 +99,7 @@ async def test_what_the_program_started_ends_with_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     async with guarded([sys.executable, "-c", HAS_A_CHILD], stop_signal=signal.SIGTERM, grace_s=5, log=log) as program:
         assert await program.wait() == 0
-        assert await asyncio.to_thread(gone, int(log.read_text()))
+        assert await gone(int(log.read_text()))
 
 
 async def test_a_program_gets_the_environment_it_is_given_and_no_ignored_signals(tmp_path: Path) -> None:
@@ -110,4 +115,4 @@ async def test_the_kernel_closing_our_end_is_enough_to_end_the_program() -> None
     us = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED_WITH_US, stdout=asyncio.subprocess.PIPE)
     output, _ = await us.communicate()
     assert us.returncode == -signal.SIGKILL
-    assert await asyncio.to_thread(gone, int(output))
+    assert await gone(int(output))

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,13 @@ HOLDER = """
 import sys; from pathlib import Path; from arqsvc.infra.state import hold_state
 with hold_state(Path(sys.argv[1])): print("held", flush=True); sys.stdin.read()
 """
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name, as `tmp_path` may not."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def test_a_state_in_use_names_the_folder_its_holder_and_the_next_step_until_the_holder_is_killed(
@@ -41,20 +50,14 @@ def test_a_state_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> Non
 
 
 def test_sockets_lie_in_xdg_runtime_dir_where_it_is_ours_and_short_and_else_among_temporary_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
-    (tmp_path / "t").mkdir()
-    usable, too_long, missing = tmp_path / "x", tmp_path / ("x" * 100), tmp_path / "missing"
+    monkeypatch.setattr("tempfile.tempdir", str(short))
+    usable, too_long, missing = short / "x", short / ("x" * 100), short / "missing"
     usable.mkdir()
     too_long.mkdir()
-    for xdg, parent in (
-        (usable, usable),
-        (too_long, tmp_path / "t"),
-        (missing, tmp_path / "t"),
-        (None, tmp_path / "t"),
-    ):
-        with runtime_folder(tmp_path / "state", xdg) as folder:
+    for xdg, parent in ((usable, usable), (too_long, short), (missing, short), (None, short)):
+        with runtime_folder(short / "state", xdg) as folder:
             assert folder.parent == parent
             assert folder.stat().st_mode & 0o777 == 0o700
         assert not folder.exists()
@@ -71,18 +74,16 @@ def test_two_states_have_two_folders_and_one_state_the_same_again_without_what_a
             assert not list(again.iterdir())
 
 
-def test_a_folder_that_others_can_enter_or_that_is_a_link_is_refused(tmp_path: Path) -> None:
-    xdg = tmp_path / "x"
-    xdg.mkdir()
-    with runtime_folder(tmp_path, xdg) as folder:
+def test_a_folder_that_others_can_enter_or_that_is_a_link_is_refused(short: Path) -> None:
+    with runtime_folder(short, short) as folder:
         pass
     folder.mkdir(mode=0o755)
     with pytest.raises(CannotStart, match="is not ours alone"):
-        runtime_folder(tmp_path, xdg).__enter__()
-    folder.rename(xdg / "elsewhere").chmod(0o700)
-    folder.symlink_to(xdg / "elsewhere")
+        runtime_folder(short, short).__enter__()
+    folder.rename(short / "elsewhere").chmod(0o700)
+    folder.symlink_to(short / "elsewhere")
     with pytest.raises(CannotStart, match="is not ours alone"):
-        runtime_folder(tmp_path, xdg).__enter__()
+        runtime_folder(short, short).__enter__()
 
 
 def test_a_path_too_long_for_a_socket_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

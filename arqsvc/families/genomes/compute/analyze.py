@@ -5,8 +5,8 @@ from pathlib import Path
 
 from arqsvc.bio.genetic_code import GENETIC_CODES
 from arqsvc.errors import BadInput
-from arqsvc.families.genomes.compute.codons import measure_codons
 from arqsvc.families.genomes.compute.coding import read_coding
+from arqsvc.families.genomes.compute.codons import measure_codons
 from arqsvc.families.genomes.compute.genbank import LIMIT_BYTES, read_records
 from arqsvc.families.genomes.compute.genes import measure_genes
 from arqsvc.families.genomes.compute.measurements import Measurements, RecordMeasurements
@@ -27,16 +27,18 @@ def measure(
     Args:
         path: of the file, told apart by content, not by name.
         genetic_code: NCBI translation table for every CDS; None reads each by its own `/transl_table`, 1 where absent.
-        cai_reference: locus tags, genes or protein ids of the genes that CAI takes as adapted; None takes the ribosomal protein genes.
+        cai_reference: locus tags, genes or protein ids of the genes that CAI takes as adapted; None takes the ribosomal
+            protein genes.
         limit_bytes: most bytes of text, after decompression.
         report: called on entering a step with its name and the fraction done, 0..1.
 
     Raises:
-        BadInput: the file (see `genbank.py`), the genetic code (`unknown_genetic_code`) or the reference (`unknown_cai_reference`).
+        BadInput: the file (see `genbank.py`), the genetic code (`unknown_genetic_code`) or the reference
+            (`unknown_cai_reference`).
     """
     if genetic_code is not None and genetic_code not in GENETIC_CODES:
         raise BadInput(
-            f"There is no genetic code {genetic_code}; NCBI's are {', '.join(map(str, GENETIC_CODES))}. Give one of them.",
+            f"There is no genetic code {genetic_code}. Give one of NCBI's: {', '.join(map(str, GENETIC_CODES))}.",
             reason="unknown_genetic_code",
         )
     enter = report or _silent

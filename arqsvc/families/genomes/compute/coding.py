@@ -12,7 +12,7 @@ AMBIGUOUS = 64
 """Number of a codon that has a base other than T, C, A, G."""
 
 _COMPLEMENT = bytes((2, 3, 0, 1, 4, 5))
-_LETTERS = bytes(b"TCAGNN")
+_LETTERS = b"TCAGNN"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +91,9 @@ def read_coding(record: Record, *, genetic_code: int | None = None) -> Coding:
 def _readable(features: Features, length_bp: int) -> Flags:
     """Return which features have all their nucleotides in the record."""
     parts = np.diff(features.part_offset)
-    outside = (features.part_start0 < 0) | (features.part_end0 > length_bp) | (features.part_end0 <= features.part_start0)
+    outside = (
+        (features.part_start0 < 0) | (features.part_end0 > length_bp) | (features.part_end0 <= features.part_start0)
+    )
     lost = np.bincount(np.repeat(np.arange(len(parts)), parts)[outside], minlength=len(parts)) > 0
     return (parts > 0) & features.joined & ~features.remote & ~lost
 
@@ -125,6 +127,8 @@ def _pieces(record: Record, rows: Integers, readable: Flags) -> tuple[list[bytes
 def _codon_numbers(nucleotides: Nucleotides) -> NDArray[np.uint8]:
     """Return codon numbers of nucleotides in frame; uint8[len // 3]."""
     first, second, third = nucleotides[0::3], nucleotides[1::3], nucleotides[2::3]
-    codon = (first << 4) | (second << 2) | third
+    codon: NDArray[np.uint8] = first << np.uint8(4)
+    codon |= second << np.uint8(2)
+    codon |= third
     codon[(first | second | third) > 3] = AMBIGUOUS
     return codon

@@ -1,18 +1,23 @@
 """Codon usage: counts, RSCU, Nc, G+C by position, CAI, starts and stops; per CDS and pooled.
 
-| metric | formula | source | checked against |
-|---|---|---|---|
-| RSCU | codon's count by the mean count of its family | Sharp & Li 1987, doi:10.1093/nar/15.3.1281 | codonW |
-| Nc | n1 + sum over degeneracies d of n_d / mean F(d); F = (n sum p^2 - 1)/(n - 1) | Wright 1990, doi:10.1016/0378-1119(90)90491-9 | codonW |
-| GC3s | G or C at third positions of codons with synonyms | the same | codonW |
-| GC1 GC2 GC3 | G or C at each position, all codons | | EMBOSS cusp |
-| CAI | exp of the mean ln w, w = count by the greatest of the family | Sharp & Li 1987 | codonW |
+RSCU
+    Count of a codon by the mean count of its family. Sharp & Li 1987, doi:10.1093/nar/15.3.1281. Oracle: codonW.
+Nc
+    n1 + sum over degeneracies d of n_d / mean F(d), where F = (n sum p^2 - 1)/(n - 1). Wright 1990,
+    doi:10.1016/0378-1119(90)90491-9. Oracle: codonW, every gene of the test genomes.
+GC1, GC2, GC3, GC3s
+    G or C at each position of all codons; GC3s at third positions of codons that have synonyms. Oracles: EMBOSS cusp;
+    codonW.
+CAI
+    exp of the mean ln w, w being a codon's count by the greatest of its family in a reference set. Sharp & Li 1987.
+    Oracle: codonW.
 
-Conventions. Start and stop codons are counted. Nc leaves out families with one codon read or with F <= 0; the family of degeneracy 3, if it is the
-only one and lost, has the mean F of degeneracies 2 and 4; any other empty degeneracy makes Nc undefined; Nc is at most 61 under every code, as
-in codonW. CAI leaves out stops and single-codon families (Met and Trp in the standard code), as codonW does and EMBOSS
-`cai` does not; a codon that the reference never uses counts as 0.5 there (Bulmer 1988, doi:10.1046/j.1420-9101.1988.1010015.x), and a family
-that it never uses is left out.
+Conventions. Start and stop codons are counted. Nc leaves out families with one codon read or with F <= 0; the family
+of degeneracy 3, if it is the only one and lost, has the mean F of degeneracies 2 and 4; any other empty degeneracy
+makes Nc undefined; Nc is at most 61 under every code, as in codonW. CAI leaves out stops and single-codon families
+(Met and Trp in the standard code), as codonW does and EMBOSS `cai` does not; a codon that the reference never uses
+counts as 0.5 there (Bulmer 1988, doi:10.1046/j.1420-9101.1988.1010015.x), and a family that it never uses is left
+out.
 """
 
 import re
@@ -22,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arqsvc.bio.genetic_code import CODONS, GeneticCode, genetic_code
+from arqsvc.errors import BadInput
 from arqsvc.families.genomes.compute.coding import Coding
 from arqsvc.families.genomes.compute.measurements import CaiReference, CodonUsage, Floats, GeneCodons
 from arqsvc.families.genomes.compute.record import Flags, Integers, Record
@@ -51,7 +57,7 @@ def effective_number_of_codons(counts: NDArray[np.int64], code: GeneticCode) -> 
     usable = (total > 1) & (homozygosity > 0)
     degeneracy = np.array([code.degeneracy[code.family == family][0] for family in range(len(code.family_letters))])
     sense = np.array([letter != "*" for letter in code.family_letters])
-    nc = np.full(len(counts), float((sense & (degeneracy == 1)).sum()))
+    nc: Floats = np.full(len(counts), float((sense & (degeneracy == 1)).sum()))
     means: dict[int, Floats] = {}
     for size in sorted(set(degeneracy[sense & (degeneracy > 1)].tolist())):
         members = sense & (degeneracy == size)
@@ -72,7 +78,8 @@ def _homozygosity(counts: NDArray[np.int64], code: GeneticCode) -> tuple[NDArray
     total = values @ member
     squares = (values * values) @ member
     with np.errstate(invalid="ignore", divide="ignore"):
-        return total.astype(np.int64), (squares / total - 1) / (total - 1)
+        homozygosity: Floats = (squares / total - 1) / (total - 1)
+    return total.astype(np.int64), homozygosity
 
 
 def gc_at_synonymous_thirds(counts: NDArray[np.int64], code: GeneticCode) -> Floats:
@@ -88,7 +95,7 @@ def relative_synonymous_usage(counts: Integers, code: GeneticCode) -> Floats:
 
 
 def cai_weights(reference: Integers, code: GeneticCode) -> Floats:
-    """Return relative adaptiveness of each codon from the pooled counts of a reference; float64[64], NaN where left out."""
+    """Return w of each codon from the pooled counts of a reference; float64[64], NaN where left out."""
     used = np.where(reference > 0, reference.astype(np.float64), 0.5)
     greatest = np.zeros(len(code.family_letters))
     np.maximum.at(greatest, code.family, used)
@@ -120,8 +127,11 @@ def measure_codons(
     Args:
         records: of the file.
         codings: their codons, in the same order.
-        cai_reference: locus tags, genes or protein ids of the reference set; None takes the ribosomal protein genes of the file, if there are at
-            least `MIN_REFERENCE_GENES`.
+        cai_reference: locus tags, genes or protein ids of the reference set; None takes the ribosomal protein genes of
+            the file, if there are at least `MIN_REFERENCE_GENES`.
+
+    Raises:
+        BadInput: `unknown_cai_reference`, a name that no CDS used has.
     """
     genes = _genes(records, codings)
     reference = _reference(genes, cai_reference)
@@ -271,20 +281,36 @@ def _reference(genes: GeneCodons, wanted: Sequence[str] | None) -> CaiReference:
                 "or a reference set given by name.",
                 np.full(64, np.nan),
             )
-        source, reason = "ribosomal proteins", f"The {len(chosen)} ribosomal protein genes of the file, found by product."
+        reason = f"The {len(chosen)} ribosomal protein genes of the file, found by product."
     else:
-        names = set(wanted)
-        chosen = [row for row, name in enumerate(genes.name) if name in names or genes.gene[row] in names]
-        source, reason = "given", f"{len(chosen)} CDS that the caller named."
+        chosen = _rows_named(genes, wanted)
+        reason = f"{len(chosen)} CDS that the caller named."
     code = genetic_code(int(np.bincount(genes.genetic_code[chosen]).argmax()))
     weights = cai_weights(genes.counts[chosen].sum(0), code)
-    return CaiReference(source, tuple(genes.name[row] for row in chosen), reason, weights)
+    names = tuple(genes.name[row] for row in chosen)
+    return CaiReference("ribosomal proteins" if wanted is None else "given", names, reason, weights)
+
+
+def _rows_named(genes: GeneCodons, wanted: Sequence[str]) -> list[int]:
+    """Return the CDS that have one of these names, as locus tag or gene."""
+    known = {name: row for names in (genes.gene, genes.name) for row, name in enumerate(names) if name is not None}
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        raise BadInput(
+            f"The reference set of CAI names {unknown[0]!r}, which no CDS used here has. Give names of the file."
+            if unknown
+            else "The reference set of CAI is empty. Name at least one CDS, or leave it out.",
+            reason="unknown_cai_reference",
+        )
+    return sorted({known[name] for name in wanted})
 
 
 def is_ribosomal_protein(product: str | None) -> bool:
     """Return whether a product is a protein of the ribosome, not an enzyme that works on one.
 
-    >>> is_ribosomal_protein("30S ribosomal subunit protein S20"), is_ribosomal_protein("ribosomal protein L11 methyltransferase")
-    (True, False)
+    >>> is_ribosomal_protein("30S ribosomal subunit protein S20")
+    True
+    >>> is_ribosomal_protein("ribosomal protein L11 methyltransferase")
+    False
     """
-    return product is not None and _RIBOSOMAL_PROTEIN.fullmatch(product) is not None
+    return product is not None and "ibosomal" in product and _RIBOSOMAL_PROTEIN.fullmatch(product) is not None

@@ -1,24 +1,26 @@
 """The feature table of a GenBank record, from its lines to columns.
 
-Lines are found, told apart and matched with the qualifiers that we need by numpy over the whole table, so that Python runs once a value and not
-once a line. gb-io 0.4, which reads the same, hands out 87,000 qualifiers of E. coli K-12 one by one (three times slower), takes `order`
-and `one-of` for `join` and refuses a file for one `gap()`; the tests hold the two and Biopython to one answer.
+Lines are found, told apart and matched with the qualifiers that we need by numpy over the whole table, so that Python
+runs once a value and not once a line. gb-io 0.4, which reads the same, hands out 87,000 qualifiers of E. coli K-12
+one by one (twice to three times slower), takes `order` and `one-of` for `join` and refuses a file for one `gap()`;
+the tests hold the two and Biopython to one answer.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arqsvc.errors import BadInput
+from arqsvc.families.genomes.compute.lines import words_of
 from arqsvc.families.genomes.compute.location import Location, parse_location
 from arqsvc.families.genomes.compute.record import Features, Integers
 
 _KEY_COLUMN = 5
 _QUALIFIER_COLUMN = 21
+_BLANK = np.uint64(int.from_bytes(b" " * 8, "little"))
+_MARGIN = np.uint64(2 ** (8 * _KEY_COLUMN) - 1)
 _NEWLINE, _SPACE, _QUOTE, _SLASH, _EQUALS = b'\n "/='
 _INDENT = "\n" + " " * _QUALIFIER_COLUMN
-_VALUES = ("locus_tag", "gene", "product", "protein_id", "translation", "codon_start", "transl_table")
+_VALUES = ("locus_tag", "gene", "product", "protein_id", "translation")
 _SPECIAL = (
     "artificial_location",
     "exception",
@@ -36,11 +38,13 @@ class _Table:
     def __init__(self, table: bytes, accession: str) -> None:
         self.ascii = table.isascii()
         self.text = table.decode("latin-1")
-        self.bytes = np.frombuffer(table + b"\n" + b" " * 32, np.uint8)
+        padded = table + b"\n" + b" " * 64
+        self.bytes = np.frombuffer(padded, np.uint8)
+        self.words = words_of(padded)
         ends = np.flatnonzero(self.bytes == _NEWLINE)
         starts = np.concatenate(([0], ends[:-1] + 1))
-        filled = ends > starts
-        starts, ends = starts[filled], ends[filled]
+        if (filled := ends > starts).sum() < len(ends):
+            starts, ends = starts[filled], ends[filled]
         self.quotes = np.flatnonzero(self.bytes == _QUOTE)
         outside = (np.searchsorted(self.quotes, starts) & 1) == 0
         begins_key = outside & (self.bytes[starts + _KEY_COLUMN] != _SPACE)
@@ -52,8 +56,9 @@ class _Table:
         self.many_lines = np.diff(np.append(entry, len(starts))) > 1
         is_key = begins_key[entry]
         self.keys = np.flatnonzero(is_key)
-        self.qualifiers = np.flatnonzero(~is_key)
         self.row = np.cumsum(is_key) - 1
+        self.qualifiers = np.flatnonzero(~is_key)
+        self.names = self.words[self.start[self.qualifiers] + _QUALIFIER_COLUMN + 1]
 
     def _check_layout(self, starts: Integers, ends: Integers, begins_key: NDArray[np.bool_], accession: str) -> None:
         """Raise BadInput at the first line that is neither a key at column 6 nor indented to column 22."""
@@ -63,13 +68,11 @@ class _Table:
                 "the file is damaged. Fetch it again from its source.",
                 reason="malformed_features",
             )
-        indented = self.bytes[starts] == _SPACE
-        for column in range(1, _KEY_COLUMN):
-            indented &= self.bytes[starts + column] == _SPACE
-        for column in range(_KEY_COLUMN, _QUALIFIER_COLUMN):
-            indented &= begins_key | (self.bytes[starts + column] == _SPACE) | (starts + column >= ends)
-        if not indented.all() or (len(starts) and not begins_key[0]):
-            line = int(np.argmin(indented)) if not indented.all() else 0
+        sound = (self.words[starts] & _MARGIN) == (_BLANK & _MARGIN)
+        deep = (self.words[starts + 5] == _BLANK) & (self.words[starts + 13] == _BLANK)
+        sound &= begins_key | deep | (ends <= starts + _QUALIFIER_COLUMN)
+        if len(starts) and not (begins_key[0] and sound.all()):
+            line = int(np.argmin(sound)) if begins_key[0] else 0
             found = self.text[starts[line] : ends[line]]
             raise BadInput(
                 f"The feature table of {accession} has a line that is neither a feature key at column 6 nor indented "
@@ -89,13 +92,29 @@ class _Table:
 
     def named(self, name: str) -> Integers:
         """Return the entries that are qualifiers of this name, with a value or without."""
-        found = self.qualifiers
+        letters = name.encode()[:8]
+        mask = np.uint64(2 ** (8 * len(letters)) - 1)
+        found = self.qualifiers[(self.names & mask) == int.from_bytes(letters, "little")]
         at = self.start[found] + _QUALIFIER_COLUMN + 1
-        for place, letter in enumerate(name.encode()):
+        for place, letter in enumerate(name.encode()[8:], 8):
             keep = self.bytes[at + place] == letter
             found, at = found[keep], at[keep]
         after = self.bytes[at + len(name)]
-        return found[(after == _EQUALS) | (after == _NEWLINE) | (after == _SPACE)]
+        named: Integers = found[(after == _EQUALS) | (after == _NEWLINE) | (after == _SPACE)]
+        return named
+
+    def numbers(self, name: str, *, absent: int) -> Integers:
+        """Return the first value of a qualifier for each feature, a whole number below 100; anything else is absent."""
+        column = np.full(len(self.keys), absent, np.int64)
+        entries = self.named(name)[::-1]
+        at = self.start[entries] + _QUALIFIER_COLUMN + len(name) + 2
+        at += self.bytes[at] == _QUOTE
+        tens, ones = (self.bytes[at + place].astype(np.int64) - ord("0") for place in (0, 1))
+        single = (ones < 0) | (ones > 9)
+        sound = (tens >= 0) & (tens <= 9) & (single | (self.bytes[at + 2] < ord("0")) | (self.bytes[at + 2] > ord("9")))
+        value = np.where(single, tens, 10 * tens + ones)
+        column[self.row[entries[sound]]] = value[sound]
+        return column
 
     def values(self, entries: Integers, name: str) -> list[str]:
         """Return the value of each entry: unquoted, lines joined by one space, `""` read as one quotation mark."""
@@ -137,17 +156,34 @@ def read_features(table: bytes, *, accession: str, length_bp: int, circular: boo
     """
     lines = _Table(table, accession)
     kinds, texts = lines.locations()
-    columns = {name: _column(lines, name, len(kinds)) for name in _VALUES}
+    places = _Places(texts, circle_bp=length_bp if circular else None)
+    columns = {name: tuple(_column(lines, name, len(kinds))) for name in _VALUES}
     special = _special(lines)
     pseudo = np.zeros(len(kinds), bool)
     pseudo[[row for row, found in special.items() if "pseudo" in found or "pseudogene" in found]] = True
-    return _features(
-        kinds,
-        [parse_location(text) for text in texts],
-        columns,
-        special,
-        pseudo,
-        length_bp if circular else None,
+    return Features(
+        kind=tuple(kinds),
+        start0=places.start0,
+        end0=places.end0,
+        strand=places.strand,
+        length_bp=places.length_bp,
+        part_offset=places.part_offset,
+        part_start0=places.parts[:, 0],
+        part_end0=places.parts[:, 1],
+        part_strand=places.parts[:, 2].astype(np.int8),
+        partial5=places.flags["partial5"],
+        partial3=places.flags["partial3"],
+        remote=places.flags["remote"],
+        joined=places.flags["joined"],
+        pseudo=pseudo,
+        codon_start=lines.numbers("codon_start", absent=1).clip(1, 3).astype(np.int8),
+        transl_table=lines.numbers("transl_table", absent=0).astype(np.int16),
+        locus_tag=columns["locus_tag"],
+        gene=columns["gene"],
+        product=columns["product"],
+        protein_id=columns["protein_id"],
+        translation=columns["translation"],
+        special=special,
     )
 
 
@@ -171,55 +207,50 @@ def _special(lines: _Table) -> dict[int, dict[str, tuple[str, ...]]]:
     return special
 
 
-def _features(
-    kinds: list[str],
-    locations: list[Location],
-    columns: dict[str, list[str | None]],
-    special: dict[int, dict[str, tuple[str, ...]]],
-    pseudo: NDArray[np.bool_],
-    circle_bp: int | None,
-) -> Features:
-    if circle_bp is not None:
-        locations = [_split_at_origin(location, circle_bp) for location in locations]
-    counts = np.array([len(location.parts) for location in locations], np.int64)
-    offset = np.concatenate(([0], np.cumsum(counts)))
-    parts = np.array([part for location in locations for part in location.parts], np.int64).reshape(-1, 3)
-    start0, end0, strand, length_bp = _spans(parts, offset, circle_bp)
-    return Features(
-        kind=tuple(kinds),
-        start0=start0,
-        end0=end0,
-        strand=strand,
-        length_bp=length_bp,
-        part_offset=offset,
-        part_start0=parts[:, 0],
-        part_end0=parts[:, 1],
-        part_strand=parts[:, 2].astype(np.int8),
-        partial5=np.array([location.partial5 for location in locations], bool),
-        partial3=np.array([location.partial3 for location in locations], bool),
-        remote=np.array([location.remote for location in locations], bool),
-        joined=np.array([location.joined for location in locations], bool),
-        pseudo=pseudo,
-        codon_start=_numbers(columns["codon_start"], absent=1).astype(np.int8),
-        transl_table=_numbers(columns["transl_table"], absent=0).astype(np.int16),
-        locus_tag=tuple(columns["locus_tag"]),
-        gene=tuple(columns["gene"]),
-        product=tuple(columns["product"]),
-        protein_id=tuple(columns["protein_id"]),
-        translation=tuple(columns["translation"]),
-        special=special,
-    )
+class _Places:
+    """Where all features lie, from the texts of their locations."""
+
+    def __init__(self, texts: list[str], *, circle_bp: int | None) -> None:
+        rows: list[tuple[int, int, int]] = []
+        odd: dict[int, Location] = {}
+        for row, text in enumerate(texts):
+            reverse = text.startswith("complement(")
+            first, dots, last = (text[11:-1] if reverse else text).partition("..")
+            if dots and first.isdecimal() and last.isdecimal() and (start := int(first)) <= (end := int(last)):
+                rows.append((start - 1, end, -1 if reverse else 1))
+            else:
+                odd[row] = _split_at_origin(parse_location(text), circle_bp)
+                rows.append((0, 0, 0))
+        counts = np.ones(len(texts), np.int64)
+        self.flags = {name: np.zeros(len(texts), bool) for name in ("partial5", "partial3", "remote")}
+        self.flags["joined"] = np.ones(len(texts), bool)
+        for row, location in odd.items():
+            counts[row] = len(location.parts)
+            for name, flags in self.flags.items():
+                flags[row] = getattr(location, name)
+        self.part_offset = np.concatenate(([0], np.cumsum(counts)))
+        single = np.array(rows, np.int64).reshape(-1, 3)
+        self.parts = np.repeat(single, counts, axis=0)
+        self.start0, self.end0, self.strand = single[:, 0].copy(), single[:, 1].copy(), single[:, 2].astype(np.int8)
+        self.length_bp = self.end0 - self.start0
+        for row, location in odd.items():
+            if location.parts:
+                own = np.array(location.parts, np.int64)
+                self.parts[self.part_offset[row] : self.part_offset[row + 1]] = own
+                self.length_bp[row] = (own[:, 1] - own[:, 0]).sum()
+                self._span(row, own, circle_bp)
+
+    def _span(self, row: int, parts: Integers, circle_bp: int | None) -> None:
+        """Set outer start and end and the strand of a feature of odd parts."""
+        if (parts[:, 2] == parts[0, 2]).all():
+            self.strand[row] = parts[0, 2]
+            parts = _unrolled(parts[:: parts[0, 2]], circle_bp)
+        self.start0[row], self.end0[row] = parts[:, 0].min(), parts[:, 1].max()
 
 
-def _numbers(values: Sequence[str | None], *, absent: int) -> Integers:
-    """Return small whole numbers; what is no number, or too large for one, as absent."""
-    small = {str(number): number for number in range(100)}
-    return np.array([absent if value is None else small.get(value, absent) for value in values], np.int64)
-
-
-def _split_at_origin(location: Location, circle_bp: int) -> Location:
+def _split_at_origin(location: Location, circle_bp: int | None) -> Location:
     """Return a location whose parts that end before they begin (`4900..100`) are two, over the end of the circle."""
-    if all(start0 < end0 or start0 >= circle_bp for start0, end0, _ in location.parts):
+    if circle_bp is None or all(start0 <= end0 or start0 >= circle_bp for start0, end0, _ in location.parts):
         return location
     parts: list[tuple[int, int, int]] = []
     for start0, end0, strand in location.parts:
@@ -228,26 +259,6 @@ def _split_at_origin(location: Location, circle_bp: int) -> Location:
         else:
             parts += [(start0, circle_bp, strand), (0, end0, strand)][::strand]
     return Location(tuple(parts), location.partial5, location.partial3, location.remote, location.joined)
-
-
-def _spans(
-    parts: Integers, offset: Integers, circle_bp: int | None
-) -> tuple[Integers, Integers, NDArray[np.int8], Integers]:
-    """Return outer start and end, strand and nucleotides of each feature."""
-    counts = np.diff(offset)
-    start0, end0, strand, length = (np.zeros(len(counts), np.int64) for _ in range(4))
-    single = counts == 1
-    first = offset[:-1][single]
-    start0[single], end0[single], strand[single] = parts[first].T
-    length[single] = end0[single] - start0[single]
-    for row in np.flatnonzero(counts > 1):
-        own = parts[offset[row] : offset[row + 1]]
-        length[row] = (own[:, 1] - own[:, 0]).sum()
-        if (own[:, 2] == own[0, 2]).all():
-            strand[row] = own[0, 2]
-            own = _unrolled(own[:: strand[row]], circle_bp)
-        start0[row], end0[row] = own[:, 0].min(), own[:, 1].max()
-    return start0, end0, strand.astype(np.int8), length
 
 
 def _unrolled(parts: Integers, circle_bp: int | None) -> Integers:

@@ -24,18 +24,20 @@ Every refusal is `BadInput` with `reason`, a stable word:
 """
 
 import re
+from gzip import BadGzipFile
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib
 
 from arqsvc.errors import BadInput
 from arqsvc.families.genomes.compute.features import read_features
+from arqsvc.families.genomes.compute.lines import Lines, line_at, line_end
 from arqsvc.families.genomes.compute.record import Nucleotides, Record
 
-LIMIT_BYTES = 2 * 1024**3
-"""Default ceiling of the text, after decompression: twice the largest bacterial draft known, far below a child's memory."""
+LIMIT_BYTES = 1024**3
+"""Default ceiling of the text, after decompression: eighty bacterial genomes; reading holds it twice at the peak."""
 
 _CHUNK_BYTES = 4 * 1024**2
 _ILLEGAL = 255
@@ -59,8 +61,8 @@ _NUCLEOTIDE = _nucleotide_table()
 def read_records(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Record]:
     """Return the records of a GenBank file in their order, at least one.
 
-    Reads a byte order mark, CR LF and CR line ends, lower and upper case, several gzip members. Holds the text in memory,
-    and at the peak twice.
+    Reads a byte order mark, CR LF and CR line ends, lower and upper case, several gzip members. Holds the text in
+    memory, at the peak twice.
 
     Args:
         path: `.gb`, `.gbk`, `.gbff`, plain or gzip, told apart by content.
@@ -70,14 +72,13 @@ def read_records(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Record]:
         BadInput: see the list above.
     """
     text = _normalised(_text(path, limit_bytes))
+    lines = Lines(text)
     records: list[Record] = []
     names: set[str] = set()
     at = 0
-    while at < len(text):
-        end = _terminator(text, at)
-        if end < 0:
-            _refuse_unfinished(text[at:], records)
-        record = _read_record(text[at:end])
+    for end in lines.ends:
+        _refuse_unless_locus(text, at, records)
+        record = _read_record(text, lines, at, end)
         if record.accession in names:
             _refuse(
                 f"Two records of the file are called {record.accession}. Give every record an accession of its own.",
@@ -85,9 +86,10 @@ def read_records(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Record]:
             )
         names.add(record.accession)
         records.append(record)
-        at = _next_line(text, end + 1)
-        while text.startswith((b"\n", b" ", b"\t"), at):
-            at += 1
+        at = _skip_blank(text, line_end(text, end))
+    if at < len(text):
+        _refuse_unless_locus(text, at, records)
+        _refuse_unfinished(line_at(text, at), records)
     return records
 
 
@@ -125,13 +127,13 @@ def _inflated(path: Path, limit_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
-        with igzip.open(path) as stream:
+        with igzip.open(path) as stream:  # type: ignore[no-untyped-call]
             while chunk := stream.read(_CHUNK_BYTES):
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > limit_bytes:
                     _refuse_size("The file decompresses to more", limit_bytes)
-    except (EOFError, isal_zlib.error, igzip.BadGzipFile) as fault:
+    except (EOFError, igzip_lib.IsalError, BadGzipFile) as fault:  # type: ignore[misc]
         raise BadInput(
             f"The gzip file cannot be decompressed after {size:,} bytes of text: {fault}. "
             "It was cut short or damaged; fetch it again and compare its checksum.",
@@ -195,49 +197,45 @@ def _refuse_format(text: bytes) -> NoReturn:
                 "(at NCBI: Send to, GenBank (full); with efetch: rettype=gbwithparts).",
                 reason,
             )
-    _refuse(f"A GenBank file begins with LOCUS; this one begins with {first!r}. Give a GenBank flat file.", "not_genbank")
+    _refuse(
+        f"A GenBank file begins with LOCUS; this one begins with {first!r}. Give a GenBank flat file.", "not_genbank"
+    )
 
 
-def _terminator(text: bytes, at: int) -> int:
-    """Return where the line break before the next `//` line is, -1 without any."""
-    while (end := text.find(b"\n//", at)) >= 0:
-        if not text[end + 3 : _line_end(text, end + 1)].strip():
-            return end
-        at = end + 1
-    return -1
+def _skip_blank(text: bytes, at: int) -> int:
+    while text[at : at + 1] in (b"\n", b" ", b"\t"):
+        at += 1
+    return at
 
 
-def _line_end(text: bytes, at: int) -> int:
-    end = text.find(b"\n", at)
-    return len(text) if end < 0 else end
-
-
-def _next_line(text: bytes, at: int) -> int:
-    return min(_line_end(text, at) + 1, len(text))
-
-
-def _refuse_unfinished(rest: bytes, before: list[Record]) -> NoReturn:
-    """Raise BadInput for what follows the last terminator."""
-    first = rest[: _line_end(rest, 0)].decode("latin-1")
-    if before and not first.startswith("LOCUS"):
+def _refuse_unless_locus(text: bytes, at: int, before: list[Record]) -> None:
+    """Raise BadInput where what follows a terminator is no record."""
+    if before and not text.startswith(b"LOCUS", at) and not b"LOCUS".startswith(text[at : at + 5]):
         _refuse(
-            f"After the end of record {before[-1].accession} the file goes on with {first[:60]!r}. "
-            "Remove what follows the last // line.",
+            f"After the end of record {before[-1].accession} the file goes on with {line_at(text, at)[:60]!r}. "
+            "Remove what follows the // line.",
             "trailing_content",
         )
-    promised = (match := _LOCUS.match(first)) and f"; LOCUS promises {int(match[2]):,} {match[3]}"
+
+
+def _refuse_unfinished(first: bytes, before: list[Record]) -> NoReturn:
+    """Raise BadInput for a record without its terminator."""
+    match = _LOCUS.match(first.decode("latin-1"))
+    promised = f"; LOCUS promises {int(match[2]):,} {match[3]}" if match else ""
     _refuse(
-        f"The file ends in the middle of its record {len(before) + 1}, without the terminator //{promised or ''}. "
+        f"The file ends in the middle of its record {len(before) + 1}, without the terminator //{promised}. "
         "It was cut short; fetch it again.",
         "truncated",
     )
 
 
-def _read_record(text: bytes) -> Record:
-    """Return one record; `text` ends before its terminator."""
-    name, promised, rest = _locus(text)
-    table_start, table_end, sequence_start = _sections(text, name)
-    nucleotides = _nucleotides(text, sequence_start, name)
+def _read_record(text: bytes, lines: Lines, at: int, end: int) -> Record:
+    """Return the record between its LOCUS line and its terminator."""
+    name, promised, rest = _locus(line_at(text, at))
+    origin = _origin(lines, at, end, name)
+    table = lines.find("FEATURES", at, origin)
+    header = text[at : origin if table < 0 else table].decode("utf-8", "replace")
+    nucleotides = _nucleotides(text[line_end(text, origin) : end], name)
     if promised is None and name.endswith(str(len(nucleotides))):
         name = name.removesuffix(str(len(nucleotides)))
     elif promised != len(nucleotides):
@@ -247,10 +245,13 @@ def _read_record(text: bytes) -> Record:
             "The record is incomplete or was edited; fetch it again.",
             "length_mismatch",
         )
-    header = text[: min(at for at in (table_start, sequence_start) if at >= 0)].decode("utf-8", "replace")
     accession = _accession(header) or name
     circular = re.search(r"\bcircular\b", rest, re.IGNORECASE) is not None
     molecule = _MOLECULE.search(rest)
+    features = b""
+    if table >= 0:
+        begin = line_end(text, table) + 1
+        features = text[begin : lines.next_section(begin, origin)]
     return Record(
         accession=accession,
         definition=_section(header, "DEFINITION"),
@@ -258,25 +259,29 @@ def _read_record(text: bytes) -> Record:
         molecule_type=molecule[1] if molecule else "",
         circular=circular,
         nucleotides=nucleotides,
-        features=read_features(
-            text[table_start:table_end], accession=accession, length_bp=len(nucleotides), circular=circular
-        ),
+        features=read_features(features, accession=accession, length_bp=len(nucleotides), circular=circular),
     )
 
 
-def _locus(text: bytes) -> tuple[str, int | None, str]:
+def _locus(first: bytes) -> tuple[str, int | None, str]:
     """Return name, promised length and the rest of LOCUS; the length is None where it runs into the name."""
-    line = text[: _line_end(text, 0)].decode("utf-8", "replace")
+    line = first.decode("utf-8", "replace")
     if match := _LOCUS.match(line):
         name, promised, unit, rest = match[1], int(match[2]), match[3], match[4]
     elif match := _LOCUS_RUN_TOGETHER.match(line):
         name, promised, unit, rest = match[1], None, match[2], match[3]
     else:
         _refuse(
-            f"LOCUS must give name, length and unit (`LOCUS       AB000001  1234 bp`); found {line[:80]!r}. Repair the line.",
+            f"LOCUS must give name, length and unit (`LOCUS       AB000001  1234 bp`); found {line[:80]!r}. "
+            "Repair the line.",
             "malformed_locus",
         )
-    if unit.lower() != "bp":
+    if unit.lower() == "rc":
+        _refuse(
+            f"{name} is a master record that only counts others (length in rc). Fetch the records it names.",
+            "no_sequence",
+        )
+    if unit.lower() == "aa":
         _refuse(
             f"{name} is a protein record (GenPept, length in {unit}). Give the nucleotide record that codes for it.",
             "protein",
@@ -284,39 +289,30 @@ def _locus(text: bytes) -> tuple[str, int | None, str]:
     return name, promised, rest
 
 
-def _sections(text: bytes, name: str) -> tuple[int, int, int]:
-    """Return start and end of the feature table and start of the sequence lines; an absent table has both at the sequence."""
-    origin = text.find(b"\nORIGIN")
+def _origin(lines: Lines, at: int, end: int, name: str) -> int:
+    """Return where ORIGIN begins."""
+    origin = lines.find("ORIGIN", at, end)
+    if origin < 0 and lines.find("CONTIG", at, end) >= 0:
+        _refuse(
+            f"{name} says where its sequence is (CONTIG) and holds none. Fetch it with rettype=gbwithparts, "
+            "or at NCBI as GenBank (full).",
+            "contig_only",
+        )
     if origin < 0:
-        if b"\nCONTIG" in text:
-            _refuse(
-                f"{name} says where its sequence is (CONTIG) and holds none. Fetch it with rettype=gbwithparts, "
-                "or at NCBI as GenBank (full).",
-                "contig_only",
-            )
         _refuse(f"{name} has no sequence (no ORIGIN). Fetch the full record.", "no_sequence")
-    sequence = _line_end(text, origin + 1)
-    features = text.find(b"\nFEATURES", 0, origin)
-    if features < 0:
-        return sequence, sequence, sequence
-    start = _next_line(text, features + 1)
-    after = _SECTION.search(text, start - 1, origin + 2)
-    return start, after.start() + 1 if after else start, sequence
+    return origin
 
 
-_SECTION = re.compile(rb"\n(?=[A-Z])")
-
-
-def _nucleotides(text: bytes, start: int, name: str) -> Nucleotides:
+def _nucleotides(lines: bytes, name: str) -> Nucleotides:
     """Return the nucleotides of the lines after ORIGIN as integers."""
-    codes = np.frombuffer(text[start:].translate(_NUCLEOTIDE, b"0123456789 \n\t"), np.uint8)
+    codes = np.frombuffer(lines.translate(_NUCLEOTIDE, b"0123456789 \n\t"), np.uint8)
     if len(codes) == 0:
         _refuse(f"{name} has an empty sequence. Fetch the full record.", "no_sequence")
     if codes.max() == _ILLEGAL:
         place = int(np.argmax(codes == _ILLEGAL))
-        letters = text[start:].translate(None, b"0123456789 \n\t")
+        letters = lines.translate(None, b"0123456789 \n\t")
         _refuse(
-            f"The sequence of {name} has {chr(letters[place])!r} at position {place + 1:,}, which is no nucleotide code. "
+            f"The sequence of {name} has {chr(letters[place])!r} at position {place + 1:,}, no nucleotide code. "
             "Repair the sequence, or fetch the record again.",
             "malformed_sequence",
         )

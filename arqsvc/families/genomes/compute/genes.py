@@ -1,14 +1,21 @@
-"""What the annotation says: features by type and strand, lengths, coding density, overlaps, gaps between genes, operon candidates.
+"""What the annotation says: features, lengths, coding density, overlaps, gaps between genes, operon candidates.
 
-A gene here is a CDS or an RNA (`RNA_KINDS`), pseudo included, once a locus; `gene` features repeat them and are only counted.
+A gene here is a CDS or an RNA (`RNA_KINDS`), pseudo included; `gene` features repeat them and are only counted.
 
-| metric | definition |
-|---|---|
-| coding density | nucleotides in at least one CDS (union of parts: introns out, overlaps once) by the length; pseudo CDS included, as their share is given |
-| overlaps | pairs of genes of two loci whose parts share nucleotides |
-| intergenic | stretches that no gene spans, introns being inside a gene; on a circle the one over the origin is one, on a line the two ends are none |
-| operon candidates | runs of two or more neighbouring CDS on one strand, no RNA gene between, each beginning at most 50 nt after the end of the last (Salgado et al. 2000, doi:10.1073/pnas.110147297, found most pairs within an operon that near) |
-| hypothetical | product says hypothetical, uncharacterized, unknown function, unnamed or predicted protein |
+coding density
+    Nucleotides in at least one CDS by the length: the union, introns out, overlaps once. Pseudo CDS are in; a second
+    density is without them.
+overlaps
+    Pairs of genes of two loci whose parts share nucleotides.
+intergenic
+    Stretches that no gene spans, introns being inside a gene. The one over the origin of a circle is one; the two
+    ends of a line are none.
+operon candidates
+    Runs of two or more neighbouring CDS on one strand, no RNA gene between, each beginning at most 50 nt after the
+    end of the last. That near, most pairs of E. coli are of one operon: Salgado et al. 2000,
+    doi:10.1073/pnas.110147297.
+hypothetical
+    The product says hypothetical, uncharacterized, unknown function, unnamed or predicted protein.
 """
 
 import re
@@ -27,9 +34,7 @@ RNA_KINDS = ("tRNA", "rRNA", "ncRNA", "tmRNA", "misc_RNA", "scRNA", "snRNA", "sn
 OPERON_GAP_BP = 50
 """Greatest distance of neighbours in an operon candidate."""
 
-_HYPOTHETICAL = re.compile(
-    r"hypothetical|uncharacteri[sz]ed|unknown function|unnamed protein|predicted protein", re.IGNORECASE
-)
+_HYPOTHETICAL = re.compile("hypothetical|uncharacteri[sz]ed|un(?:known function|named)|predicted protein")
 _STRAND_NAMES = {1: "forward", -1: "reverse", 0: "both"}
 
 
@@ -78,7 +83,7 @@ def _layout(record: Record) -> _Layout:
         kinds=Counter(zip(features.kind, features.strand.tolist(), strict=True)),
         pseudo=Counter(features.kind[row] for row in np.flatnonzero(features.pseudo)),
         rna_genes=int(is_gene.sum() - (is_cds & is_gene).sum()),
-        hypothetical=sum(product is not None and _HYPOTHETICAL.search(product) is not None for product in products),
+        hypothetical=sum(product is not None and is_hypothetical(product) for product in products),
         coding_bp=_covered_bp(features, cds, record.length_bp),
         intact_bp=_covered_bp(features, np.flatnonzero(is_cds & ~features.pseudo), record.length_bp),
         cds_length_bp=features.length_bp[cds],
@@ -150,6 +155,11 @@ def quantiles(lengths: Integers) -> LengthQuantiles:
     return LengthQuantiles(
         len(lengths), float(lengths.mean()), int(lengths.min()), q05, q25, median, q75, q95, int(lengths.max())
     )
+
+
+def is_hypothetical(product: str) -> bool:
+    """Return whether a product says that nothing is known of it."""
+    return _HYPOTHETICAL.search(product.lower()) is not None
 
 
 def _part_rows(features: Features, rows: Integers) -> tuple[Integers, Integers]:

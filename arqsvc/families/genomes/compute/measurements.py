@@ -75,7 +75,7 @@ class CaiReference:
     """One sentence: how the genes were found, or why CAI is not defined."""
 
     weights: Floats
-    """Relative adaptiveness w of each codon, float64[64]; NaN for stops, single-codon families and families not seen."""
+    """Relative adaptiveness w, float64[64]; NaN for stops, single-codon families and families not seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -307,7 +307,9 @@ class RecordMeasurements:
     definition: str
     organism: str
     molecule_type: str
-    topology: Literal["circular", "linear"]
+    topology: str
+    """`circular` or `linear`."""
+
     length_bp: int
     features: Features
     codons: CodonUsage

@@ -24,7 +24,7 @@ class Features:
     """First nucleotide, zero-based, int64[n]; of the outer span, introns included."""
 
     end0: Integers
-    """One past the last, int64[n]; greater than the record's length where the feature crosses the origin of a circle."""
+    """One past the last, int64[n]; beyond the record's length where the feature crosses the origin of a circle."""
 
     strand: Strands
     """1 forward, -1 reverse, 0 both (trans-splicing) or unknown; int8[n]."""
@@ -73,8 +73,8 @@ class Features:
     """Amino acids of `/translation`, white space removed."""
 
     special: Mapping[int, Mapping[str, tuple[str, ...]]]
-    """Rare qualifiers that change how a feature is read, by row and name, with all values: `transl_except`, `exception`,
-    `ribosomal_slippage`, `trans_splicing`, `artificial_location`, `pseudo`, `pseudogene`."""
+    """Rare qualifiers that change how a feature is read, by row and name, with all values: `transl_except`,
+    `exception`, `ribosomal_slippage`, `trans_splicing`, `artificial_location`, `pseudo`, `pseudogene`."""
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -93,7 +93,7 @@ class Features:
         """Return the location as GenBank writes it, one-based and inclusive; empty without any part here."""
         parts = self.parts(row)
         reverse = bool(parts) and all(strand < 0 for _, _, strand in parts)
-        texts = [f"{start0 + 1}..{end0}" for start0, end0, _ in parts]
+        texts = [f"{start0 + 1}..{end0}" if end0 - start0 != 1 else f"{end0}" for start0, end0, _ in parts]
         if reverse:
             texts.reverse()
         else:

@@ -1,17 +1,26 @@
 """`result.json`: all numbers of a file as one JSON document, the same bytes for the same input.
 
-Schema `arqsvc.genomes.analysis/1`. Numbers are unrounded, fractions 0..1, codons and dinucleotides DNA; what is undefined is null, never left
-out. A file of several records is pooled at the top; `records` holds the same members for each, the findings without their texts.
+Schema `arqsvc.genomes.analysis/1`: a member is added under the same number and changed or removed under the next.
+Numbers are unrounded, fractions 0..1, codons and dinucleotides DNA; what is undefined is null, never left out. A file
+of several records is pooled at the top; `records` holds the same members for each.
 
-| member | what |
-|---|---|
-| `schema` | the name above; a member is added under the same number and changed or removed under the next |
-| `parameters` | `genetic_code`: what the caller asked for, or null |
-| `record` | `records`, `accession` (null for several), `definition`, `organism`, `molecule_type`, `topology` (null where records differ), `length_bp`, `genetic_code` (of most CDS used; null without) |
-| `codons` | `genetic_codes`, `cds_used`, `cds_left_out` (reason -> CDS), `codons_total`, `counts` and `rscu` (64 codons), `nc`, `gc`, `gc1`, `gc2`, `gc3`, `gc3s`, `cai`, `cai_reference`, `start_codons`, `stop_codons`: formulas, DOIs and oracles in `codons.py` |
-| `genes` | `by_kind` (feature key -> total and strands), counts, `pseudo_share`, `hypothetical_share`, `coding_density`, lengths, gaps, overlaps, operon candidates: definitions in `genes.py` |
-| `statistics` | `bases`, `gc`, skews, N and gaps, `n50_bp`..`aun_bp`, `origin_bp`, `terminus_bp` (zero-based start of the window), `dinucleotide_odds`: formulas, DOIs and oracles in `statistics.py` |
-| `validation` | `errors`, `warnings`, `notices`, and at the top `findings`: codes in `validation.py` |
+parameters
+    `genetic_code`: what the caller asked for, or null.
+record
+    `records`, `accession`, `definition`, `organism`, `molecule_type`, `topology` (null where records differ),
+    `length_bp`, `genetic_code` (of most CDS used; null without).
+codons
+    `genetic_codes`, `cds_used`, `cds_left_out` (reason -> CDS), `codons_total`, `counts` and `rscu` (64 codons),
+    `nc`, `gc`, `gc1`, `gc2`, `gc3`, `gc3s`, `cai`, `start_codons`, `stop_codons`, at the top `cai_reference`.
+    Formulas: `codons.py`.
+genes
+    `by_kind` (feature key -> total and strands), counts, shares, `coding_density`, lengths, `intergenic`, `overlaps`,
+    `operons`. Definitions: `genes.py`.
+statistics
+    `bases`, `gc`, skews, N and gaps, `n50_bp` to `aun_bp`, `origin_bp` and `terminus_bp` (zero-based start of the
+    window), `dinucleotide_odds`. Formulas: `statistics.py`.
+validation
+    `errors`, `warnings`, `notices`, and at the top `findings`. Codes: `validation.py`.
 """
 
 import json
@@ -45,6 +54,8 @@ def write_result(measurements: Measurements, path: Path) -> None:
 def result_document(measurements: Measurements) -> dict[str, Any]:
     """Return the document of the schema above, JSON values only."""
     pooled = _numbers(measurements.codons, measurements.genes, measurements.statistics, measurements.findings)
+    reference = measurements.codons.cai_reference
+    pooled["codons"]["cai_reference"] = plain(reference) | {"weights": _by_codon(reference.weights)}
     pooled["validation"]["findings"] = [plain(finding) for finding in measurements.findings]
     return {
         "schema": SCHEMA,
@@ -81,22 +92,21 @@ def _numbers(
     sequence = plain(statistics)
     skew = sequence.pop("skew") or {"window_bp": None, "origin_bp": None, "terminus_bp": None}
     usage = plain(codons)
-    usage.pop("genes")
+    del usage["genes"], usage["cai_reference"]
     levels = [finding.level for finding in findings]
     return {
         "codons": usage
-        | {"counts": dict(zip(CODONS, codons.counts.tolist(), strict=True)), "rscu": _by_codon(codons.rscu)}
-        | {"cai_reference": plain(codons.cai_reference) | {"weights": _by_codon(codons.cai_reference.weights)}},
+        | {"counts": dict(zip(CODONS, codons.counts.tolist(), strict=True)), "rscu": _by_codon(codons.rscu)},
         "genes": plain(genes),
-        "statistics": sequence | {"skew_window_bp": skew["window_bp"]} | {k: skew[k] for k in ("origin_bp", "terminus_bp")},
+        "statistics": sequence
+        | {"skew_window_bp": skew["window_bp"]}
+        | {k: skew[k] for k in ("origin_bp", "terminus_bp")},
         "validation": {f"{level}s": levels.count(level) for level in ("error", "warning", "notice")},
     }
 
 
 def _by_codon(values: Floats) -> dict[str, float | None]:
-    return {
-        codon: None if np.isnan(value) else value for codon, value in zip(CODONS, values.tolist(), strict=True)
-    }
+    return {codon: None if np.isnan(value) else value for codon, value in zip(CODONS, values.tolist(), strict=True)}
 
 
 def plain(value: Any) -> Any:

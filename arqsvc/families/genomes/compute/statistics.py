@@ -1,13 +1,20 @@
 """What the nucleotides alone say: length, G+C, gaps, N50, skew with origin and terminus, dinucleotide odds.
 
-| metric | formula | source | checked against |
-|---|---|---|---|
-| GC | (G+C)/(A+C+G+T); U is T, other codes count for neither | | seqkit, EMBOSS geecee |
-| N50, L50, N90, L90 | shortest of the longest records that hold half (nine tenths) of the length; how many | Miller, Koren & Sutton 2010, doi:10.1016/j.ygeno.2010.03.001 | seqkit |
-| auN | sum of squared lengths by their sum | Li, lh3.github.io/2020/04/08/a-new-metric-on-assembly-contiguity | QUAST's definition |
-| GC skew | (G-C)/(G+C) in windows of 1 kb side by side, and their running sum | Lobry 1996, doi:10.1093/oxfordjournals.molbev.a025626; Grigoriev 1998, doi:10.1093/nar/26.10.2286 | known oriC |
-| origin, terminus | start of the windows with the least and the greatest running sum | the same | NC_000913.3: 3,925,000 and 1,551,000 |
-| dinucleotide odds | f(xy)/(f(x) f(y)), f(xy) over neighbours that are both A, C, G or T | Burge, Campbell & Karlin 1992, doi:10.1073/pnas.89.4.1358 | EMBOSS compseq |
+GC
+    (G+C)/(A+C+G+T); U is T, other codes are left out. Oracles: seqkit, EMBOSS geecee.
+N50, L50, N90, L90
+    Shortest of the longest records that hold half (nine tenths) of the length, and how many they are. Miller, Koren &
+    Sutton 2010, doi:10.1016/j.ygeno.2010.03.001. Oracle: seqkit.
+auN
+    Sum of squared lengths by their sum: the area under the Nx curve, as QUAST gives it.
+    doi:10.1093/bioinformatics/bty266.
+GC skew, origin, terminus
+    (G-C)/(G+C) in windows of 1 kb side by side, and their running sum; the origin is the start of the window where
+    the sum is least, the terminus where it is greatest. Lobry 1996, doi:10.1093/oxfordjournals.molbev.a025626;
+    Grigoriev 1998, doi:10.1093/nar/26.10.2286. NC_000913.3: 3,925,000 (oriC lies at 3.9257 Mb) and 1,551,000.
+dinucleotide odds
+    f(xy)/(f(x) f(y)), f(xy) over neighbours that are both A, C, G or T, f(x) over all such bases. Burge, Campbell &
+    Karlin 1992, doi:10.1073/pnas.89.4.1358. Oracle: EMBOSS compseq.
 """
 
 from collections.abc import Sequence
@@ -80,7 +87,8 @@ def _per_window(is_base: NDArray[np.bool_]) -> Integers:
     """
     windows = len(is_base) // WINDOW_BP
     words = is_base[: windows * WINDOW_BP].view(np.uint64).reshape(windows, WINDOW_BP // 8)
-    return words.sum(1).view(np.uint8).reshape(windows, 8).sum(1, dtype=np.int64)
+    counts: Integers = words.sum(1).view(np.uint8).reshape(windows, 8).sum(1, dtype=np.int64)
+    return counts
 
 
 def _tally(nucleotides: Nucleotides) -> _Tally:
@@ -156,7 +164,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def _odds(pairs: Integers, bases: Integers) -> dict[str, float | None]:
-    """Return the odds of the 16 dinucleotides in the order of the alphabet; None where a base or any pair is missing."""
+    """Return the odds of the 16 dinucleotides in the order of the alphabet; None where a base is missing."""
     with np.errstate(invalid="ignore", divide="ignore"):
         frequency: Floats = bases / bases.sum()
         odds = pairs / pairs.sum() / np.outer(frequency, frequency)

@@ -1,7 +1,7 @@
 """The tables beside the report: `codons.tsv`, `genes.tsv`, `validation.tsv`.
 
-UTF-8, one header line, LF, empty for what is undefined, numbers unrounded, fractions 0..1. Positions are GenBank's: one-based, both ends
-inclusive, as the columns say; a feature over the origin of a circle ends before it starts.
+UTF-8, one header line, LF, empty for what is undefined, numbers unrounded, fractions 0..1. Positions are GenBank's:
+one-based, both ends inclusive, as the columns say; a feature over the origin of a circle ends before it starts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -90,4 +90,4 @@ def _cell(text: str | None) -> str:
 
 
 def _texts(values: Floats) -> list[str]:
-    return ["" if value != value else repr(value) for value in values.tolist()]  # noqa: PLR0124
+    return ["" if value != value else repr(value) for value in values.tolist()]

@@ -1,9 +1,11 @@
 """What is wrong, or only unusual, with a CDS: its start, its stop, its frame, its `/translation`.
 
-Codes are those of NCBI's validator (asn_validate). What biology explains and the annotation says (selenocysteine, pyrrolysine, slippage,
-RNA editing, trans-splicing, stops that polyadenylation completes) is a notice; pseudo and partial genes are not held to what they lack.
+Codes are those of NCBI's validator (asn_validate). What biology explains and the annotation says (selenocysteine,
+pyrrolysine, slippage, RNA editing, trans-splicing, stops that polyadenylation completes) is a notice; pseudo and
+partial genes are not held to what they lack.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,10 +25,56 @@ SHORTEST_INTRON_BP = 10
 _STOP = ord("*")
 _UNKNOWN = ord("X")
 _EXCEPT = re.compile(r"\(pos:(.+?),aa:(\w+)\)", re.IGNORECASE)
-_AMINO_ACIDS = (
-    "Ala A Arg R Asn N Asp D Cys C Gln Q Glu E Gly G His H Ile I Leu L Lys K Met M Phe F Pro P Ser S Thr T Trp W Tyr Y "
-    "Val V Sec U Pyl O TERM * fMet M"
-).split()
+_AMINO_ACIDS = [
+    "Ala",
+    "A",
+    "Arg",
+    "R",
+    "Asn",
+    "N",
+    "Asp",
+    "D",
+    "Cys",
+    "C",
+    "Gln",
+    "Q",
+    "Glu",
+    "E",
+    "Gly",
+    "G",
+    "His",
+    "H",
+    "Ile",
+    "I",
+    "Leu",
+    "L",
+    "Lys",
+    "K",
+    "Met",
+    "M",
+    "Phe",
+    "F",
+    "Pro",
+    "P",
+    "Ser",
+    "S",
+    "Thr",
+    "T",
+    "Trp",
+    "W",
+    "Tyr",
+    "Y",
+    "Val",
+    "V",
+    "Sec",
+    "U",
+    "Pyl",
+    "O",
+    "TERM",
+    "*",
+    "fMet",
+    "M",
+]
 _LETTER = {name.lower(): letter for name, letter in zip(_AMINO_ACIDS[::2], _AMINO_ACIDS[1::2], strict=True)}
 _SPECIAL_NAMES = {"U": "selenocysteine", "O": "pyrrolysine", "*": "a stop"}
 
@@ -48,32 +96,34 @@ def _translate(coding: Coding) -> NDArray[np.uint8]:
     """Return the letter of every codon by the code of its CDS, X where ambiguous; uint8[all codons]."""
     numbers, which = np.unique(coding.genetic_code, return_inverse=True)
     letters = np.array([[*genetic_code(number).amino_acids, _UNKNOWN] for number in numbers.tolist()], np.uint8)
-    if len(numbers) == 1:
-        translated: NDArray[np.uint8] = letters[0][coding.codon]
-        return translated
-    return letters.reshape(-1, AMBIGUOUS + 1)[which[coding.row], coding.codon]
+    translated: NDArray[np.uint8] = (
+        letters[0][coding.codon]
+        if len(numbers) == 1
+        else letters.reshape(-1, AMBIGUOUS + 1)[which[coding.row], coding.codon]
+    )
+    return translated
 
 
 def _plain(features: Features, coding: Coding, amino_acids: NDArray[np.uint8]) -> Flags:
     """Return which CDS need no second look: one reading frame from start to stop, as `/translation` says; bool[n]."""
     rows = coding.feature
-    plain = coding.readable & (coding.rest_bp == 0) & (coding.codons > 1)
+    plain: Flags = coding.readable & (coding.rest_bp == 0) & (coding.codons > 1)
     plain &= ~features.partial5[rows] & ~features.partial3[rows] & (features.codon_start[rows] == 1)
     plain &= np.isin(features.transl_table[rows], (0, *GENETIC_CODES))
     plain &= ~np.isin(rows, list(features.special)) & (np.diff(features.part_offset)[rows] == 1)
-    stops = np.bincount(coding.row[amino_acids == _STOP], minlength=len(rows))
-    plain &= stops == 1
-    text = amino_acids.tobytes()
-    ends = coding.offset.tolist()
-    for place in np.flatnonzero(plain).tolist():
-        begin, end = ends[place], ends[place + 1]
-        translation = features.translation[rows[place]]
-        plain[place] = (
-            text[end - 1] == _STOP
-            and coding.codon[begin] != AMBIGUOUS
-            and genetic_code(int(coding.genetic_code[place])).starts[coding.codon[begin]]
-            and (translation is None or translation == "M" + text[begin + 1 : end - 1].decode())
-        )
+    plain &= np.bincount(coding.row[amino_acids == _STOP], minlength=len(rows)) == 1
+    places = np.flatnonzero(plain)
+    begin, end = coding.offset[places], coding.offset[places + 1]
+    numbers, which = np.unique(coding.genetic_code, return_inverse=True)
+    starts = np.array([[*genetic_code(number).starts, False] for number in numbers.tolist()], bool).reshape(-1, 65)
+    plain[places] = starts[which[places], coding.codon[begin]] & (amino_acids[end - 1] == _STOP)
+    text = amino_acids.tobytes().decode()
+    for place, row, first, last in zip(
+        places.tolist(), rows[places].tolist(), (begin + 1).tolist(), (end - 1).tolist(), strict=True
+    ):
+        translation = features.translation[row]
+        if translation is not None and translation != "M" + text[first:last]:
+            plain[place] = False
     return plain
 
 
@@ -82,7 +132,7 @@ def _check_location(record: Record, row: int) -> Iterator[Finding]:
     features = record.features
     special = features.special.get(row, {})
     parts = features.parts(row)
-    gaps = [_gap(record, before, after) for before, after in zip(parts, parts[1:], strict=False)]
+    gaps = [_gap(record, before, after) for before, after in itertools.pairwise(parts)]
     short = [gap for gap in gaps if gap is not None and gap < SHORTEST_INTRON_BP and gap != 0]
     if "ribosomal_slippage" in special:
         shift = ", ".join(f"{gap:+d}" for gap in short) or "none marked by the location"
@@ -99,12 +149,14 @@ def _check_location(record: Record, row: int) -> Iterator[Finding]:
             message = "Parts on both strands, joined by trans-splicing, as annotated."
             yield finding("notice", "SEQ_FEAT.MixedStrand", record, row, message)
         else:
-            message = "Parts on both strands; only trans-splicing makes one product of them. Expected one strand, or /trans_splicing."
+            message = (
+                "Parts on both strands: only trans-splicing makes one product of them, and /trans_splicing is missing."
+            )
             yield finding("warning", "SEQ_FEAT.MixedStrand", record, row, message)
 
 
 def _gap(record: Record, before: tuple[int, int, int], after: tuple[int, int, int]) -> int | None:
-    """Return the nucleotides between two parts along their strand, negative for an overlap; None where they have no order."""
+    """Return the nucleotides between two parts along their strand, negative for an overlap; None on two strands."""
     if before[2] != after[2]:
         return None
     gap = after[0] - before[1] if before[2] > 0 else before[0] - after[1]
@@ -171,10 +223,7 @@ class _Cds:
 
     def _positions(self) -> Integers:
         """Return the zero-based place in the record of every nucleotide of the frame, in the order of translation."""
-        steps = [
-            np.arange(start0, end0)[::strand]
-            for start0, end0, strand in self.features.parts(self.row)
-        ]
+        steps = [np.arange(start0, end0)[::strand] for start0, end0, strand in self.features.parts(self.row)]
         return np.concatenate(steps)[self.features.codon_start[self.row] - 1 :]
 
     def _exceptions(self) -> Iterator[_Exception]:
@@ -199,7 +248,7 @@ class _Cds:
     def _check_table(self) -> Iterator[Finding]:
         table = int(self.features.transl_table[self.row])
         if table and table not in GENETIC_CODES:
-            message = f"/transl_table={table} does not exist; the CDS is read by table {self.code.number}. Expected one of NCBI's."
+            message = f"NCBI has no /transl_table={table}; the CDS is read by table {self.code.number}. Correct it."
             yield self._finding("error", "SEQ_FEAT.GenCodeInvalid", message)
 
     def _check_start(self) -> Iterator[Finding]:
@@ -234,7 +283,9 @@ class _Cds:
         open_stops = [place for place in stops if place not in recoded and place < len(self.codons) - 1]
         if not open_stops:
             return
-        shown = ", ".join(self._codon_text(place) for place in open_stops[:3]) + (", ..." if len(open_stops) > 3 else "")
+        shown = ", ".join(self._codon_text(place) for place in open_stops[:3]) + (
+            ", ..." if len(open_stops) > 3 else ""
+        )
         count = f"{len(open_stops)} stop codon{'s' if len(open_stops) > 1 else ''} inside the CDS: {shown}"
         if excuse := self._excused():
             yield self._finding("notice", "SEQ_FEAT.InternalStop", f"{count}; explained by the annotation: {excuse}.")
@@ -246,7 +297,7 @@ class _Cds:
         if all(translation[place : place + 1] in ("U", "O") for place in stops):
             return "/translation has U or O there: /transl_except is missing."
         if {CODONS[self.codons[place]] for place in stops} == {"TGA"}:
-            return f"Table {self.code.number} reads TGA as a stop, tables 2, 4, 5 and 25 do not: is the genetic code right? Else mark the gene /pseudo."
+            return "Tables 2, 4, 5 and 25 do not stop at TGA: is the genetic code right? Else mark the gene /pseudo."
         return "Wrong frame, wrong genetic code, or a gene to be marked /pseudo."
 
     def _ends_in_stop(self) -> bool:
@@ -255,12 +306,16 @@ class _Cds:
     def _check_end(self) -> Iterator[Finding]:
         if self._ends_in_stop():
             if not self.whole3:
-                message = f"The 3' end is marked partial (>) and the CDS ends in the stop codon {CODONS[self.codons[-1]]}."
+                message = (
+                    f"The 3' end is marked partial (>) and the CDS ends in the stop codon {CODONS[self.codons[-1]]}."
+                )
                 yield self._finding("warning", "SEQ_FEAT.PartialProblem", message)
             return
         if not self.whole3 or self.codons[-1] == AMBIGUOUS:
             return
-        terms = any(exception.letter == "*" and exception.codon >= len(self.codons) - 1 for exception in self.exceptions)
+        terms = any(
+            exception.letter == "*" and exception.codon >= len(self.codons) - 1 for exception in self.exceptions
+        )
         ending = self.rest or CODONS[self.codons[-1]]
         if terms:
             message = f"The stop codon {ending} is completed by polyadenylation, as /transl_except says."
@@ -276,12 +331,14 @@ class _Cds:
             yield self._finding("warning", "SEQ_FEAT.NoStop", message)
         elif self.rest:
             message = (
-                f"{len(self.rest)} nt follow the last whole codon: the length is no multiple of three and no stop codon "
-                "ends the CDS. Check the location, or mark the 3' end partial (>)."
+                f"{len(self.rest)} nt follow the last whole codon, and no stop codon ends the CDS. "
+                "Check the location, or mark the 3' end partial (>)."
             )
             yield self._finding("error", "SEQ_FEAT.NoStop", message)
         else:
-            message = f"The CDS ends in {ending}; expected a stop codon of table {self.code.number}, or a partial 3' end (>)."
+            message = (
+                f"The CDS ends in {ending}; expected a stop codon of table {self.code.number}, or a partial 3' end (>)."
+            )
             yield self._finding("error", "SEQ_FEAT.NoStop", message)
 
     def _protein(self) -> str:
@@ -315,13 +372,15 @@ class _Cds:
             code = "SEQ_FEAT.MisMatchAA"
             place = wrong[0]
             found = (
-                f"/translation differs from the nucleotides at {len(wrong)} of {len(made)} amino acids, first at {place + 1}: "
-                f"{given[place]} in /translation, {made[place]} from {self._codon_text(place)}"
+                f"/translation differs from the nucleotides at {len(wrong)} of {len(made)} amino acids, first at "
+                f"{place + 1}: {given[place]} in /translation, {made[place]} from {self._codon_text(place)}"
             )
         if excuse := self._excused():
             yield self._finding("notice", code, f"{found}; explained by the annotation: {excuse}.")
         else:
-            yield self._finding("error", code, f"{found}. Check location, frame and genetic code (table {self.code.number}).")
+            yield self._finding(
+                "error", code, f"{found}. Check location, frame and genetic code (table {self.code.number})."
+            )
 
 
 def _agree(made: str, given: str) -> bool:

@@ -1,17 +1,25 @@
-"""What a curator should know of a file, under the names of NCBI's validator (www.ncbi.nlm.nih.gov/genbank/genome_validation).
+"""What a curator should know of a file, under the names of NCBI's validator.
 
-| code | what |
-|---|---|
-| SEQ_FEAT.InternalStop, NoStop, StartCodon, TransLen, MisMatchAA, PartialProblem, ShortIntron, MixedStrand, GenCodeInvalid | a CDS does not read as it says, see `translation.py` |
-| SEQ_FEAT.GenCodeMismatch | CDS of one record read by several genetic codes, or by another than annotated because the caller asked |
-| SEQ_FEAT.Range | a location beyond the sequence, backwards, or unreadable |
-| SEQ_FEAT.FarLocation | parts in another record: not checked |
-| SEQ_FEAT.FeatureBeginsOrEndsInGap | an end of a gene lies in a run of N |
-| SEQ_FEAT.CDSgeneRange | a CDS or RNA reaches out of the gene of its locus tag |
-| SEQ_FEAT.CollidingLocusTags | one locus tag on two genes |
-| SEQ_INST.TerminalNs, InternalNsInSeqRaw, HighNContentPercent | N where sequence should be |
+An error contradicts itself or biology; a warning should be looked at; a notice explains what looks wrong and is
+right. The names: www.ncbi.nlm.nih.gov/genbank/genome_validation.
 
-An error contradicts itself or biology; a warning should be looked at; a notice explains what looks wrong and is right.
+SEQ_FEAT.InternalStop, NoStop, StartCodon, TransLen, MisMatchAA, PartialProblem, ShortIntron, MixedStrand,
+GenCodeInvalid
+    A CDS does not read as it says, see `translation.py`.
+SEQ_FEAT.GenCodeMismatch
+    CDS of one record read by several genetic codes, or by another than annotated because the caller asked.
+SEQ_FEAT.Range
+    A location beyond the sequence, backwards, or unreadable.
+SEQ_FEAT.FarLocation
+    Parts in another record: not checked.
+SEQ_FEAT.FeatureBeginsOrEndsInGap
+    An end of a gene lies in a run of N.
+SEQ_FEAT.CDSgeneRange
+    A CDS or RNA reaches out of the gene of its locus tag.
+SEQ_FEAT.CollidingLocusTags
+    One locus tag on two genes.
+SEQ_INST.TerminalNs, InternalNsInSeqRaw, HighNContentPercent
+    N where sequence should be.
 """
 
 from collections import defaultdict
@@ -38,7 +46,7 @@ _LEVELS = ("error", "warning", "notice")
 def validate(
     records: Sequence[Record], codings: Sequence[Coding], *, genetic_code: int | None = None
 ) -> tuple[tuple[Finding, ...], list[tuple[Finding, ...]]]:
-    """Return the findings of the file and of each record: errors first, then warnings, then notices, in the order of the file."""
+    """Return the findings of the file and of each record: errors, then warnings, then notices, each in order."""
     each = [
         [
             *_check_sequence(record),
@@ -71,7 +79,7 @@ def _check_sequence(record: Record) -> Iterator[Finding]:
         message = "The sequence begins or ends with N. Expected a known base at both ends; trim it."
         yield _of_record("warning", "SEQ_INST.TerminalNs", record, message)
     if total > HIGH_N_SHARE * record.length_bp:
-        message = f"{total:,} of {record.length_bp:,} bases are N ({total / record.length_bp:.1%}); expected at most {HIGH_N_SHARE:.0%}."
+        message = f"{total:,} of {record.length_bp:,} bases are N; expected at most {HIGH_N_SHARE:.0%} of them."
         yield _of_record("warning", "SEQ_INST.HighNContentPercent", record, message)
     features = record.features
     annotated = {features.start0[row] for row, kind in enumerate(features.kind) if kind in ("assembly_gap", "gap")}
@@ -126,7 +134,7 @@ def _check_gap_ends(record: Record) -> Iterator[Finding]:
     last = (features.end0 - 1).clip(0, record.length_bp)
     for row in np.flatnonzero((in_gap[first] | in_gap[last]) & (features.length_bp > 0)).tolist():
         if features.kind[row] in ("gene", "CDS", *RNA_KINDS):
-            message = f"An end lies in a gap of at least {GAP_BP} N. Expected known sequence there: trim it, and mark it partial."
+            message = f"An end lies in a gap of at least {GAP_BP} N. Trim the feature, and mark that end partial."
             yield finding("warning", "SEQ_FEAT.FeatureBeginsOrEndsInGap", record, row, message)
 
 
@@ -152,7 +160,9 @@ def _check_nesting(record: Record) -> Iterator[Finding]:
     turned = strand[product] * strand[gene] < 0
     scattered = (strand[product] == 0) | (strand[gene] == 0) | (features.length_bp[product] == 0)
     for row, of in zip(product[(outside | turned) & ~scattered], gene[(outside | turned) & ~scattered], strict=True):
-        message = f"Its gene lies at {features.location(of)}. Expected the gene to span all of its product, on the same strand."
+        message = (
+            f"Its gene lies at {features.location(of)}. Expected a gene that spans its product, on the same strand."
+        )
         yield finding("warning", "SEQ_FEAT.CDSgeneRange", record, int(row), message)
 
 
@@ -174,12 +184,12 @@ def _check_codes(record: Record, coding: Coding, asked: int | None) -> Iterator[
     numbers, cds = np.unique(codes, return_counts=True)
     main = int(numbers[np.argmax(cds)])
     for place in np.flatnonzero(codes != main).tolist():
-        message = f"Read by table {codes[place]}; {cds.max()} of {len(codes)} CDS of the record have table {main}. Expected one code."
+        message = f"Read by table {codes[place]}; {cds.max()} of {len(codes)} CDS of the record have table {main}."
         yield finding("warning", "SEQ_FEAT.GenCodeMismatch", record, int(coding.feature[place]), message)
 
 
 def _colliding_locus_tags(records: Sequence[Record]) -> Iterator[tuple[int, Finding]]:
-    """Yield record and finding for every `gene` whose locus tag another gene of the file has; pieces of a trans-spliced gene are one."""
+    """Yield record and finding for every `gene` whose locus tag another has; pieces of a trans-spliced gene may."""
     seen: dict[str, tuple[Record, int]] = {}
     for place, record in enumerate(records):
         features = record.features

@@ -6,20 +6,27 @@ the report beside it. A matplotlibrc of the machine changes nothing.
 """
 
 import io
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+from numpy.typing import NDArray
 
 TEXT = "#1b1f24"
 MUTED = "#545c66"
 LINE = "#7f8791"
 HAIR = "#d5dae0"
 
-# Okabe and Ito's colours as in Wong 2011, doi:10.1038/nmeth.1618; beside a hue two series always differ in place, lightness or dash.
+# Okabe and Ito's colours as in Wong 2011, doi:10.1038/nmeth.1618; series differ in place, lightness or dash as well.
 BLUE = "#0072b2"
 ORANGE = "#e69f00"
 GREEN = "#009e73"
@@ -28,7 +35,7 @@ PURPLE = "#cc79a7"
 AMBER = "#8a5a00"  # the orange of words: 5.9 to 1 on white
 SKY = "#56b4e9"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": LINE,
     "axes.labelcolor": TEXT,
@@ -51,6 +58,13 @@ STYLE = {
     "ytick.color": LINE,
     "ytick.labelcolor": TEXT,
 }
+
+SQUARE: dict[str, Any] = {"markersize": 7, "markeredgecolor": TEXT, "markeredgewidth": 0.5}
+"""How the colour of a kind is shown in a legend."""
+
+Floats = NDArray[np.float64]
+Shape = list[tuple[float, float]]
+"""The corners of a closed shape."""
 
 _PREAMBLE = re.compile(r"^<\?xml.*?(?=<svg)", re.DOTALL)
 _PATH_DATA = re.compile(r' d="([^"]*)"')
@@ -81,3 +95,56 @@ def _shorter(match: re.Match[str]) -> str:
     if "Q" not in data and "C" not in data:  # after M, numbers alone mean a line; after a curve they would not
         data = data.replace(" L ", " ")
     return f' d="{data}"'
+
+
+def bar(start: float, end: float, low: float, high: float, *, head: float = 0.0, corner: float = math.inf) -> Shape:
+    """Return a bar from `start` to `end` between two heights.
+
+    Args:
+        start: left end.
+        end: right end, greater.
+        low: lower edge.
+        high: upper edge.
+        head: length of an arrow head; positive at the right end, negative at the left end; cut to 0.7 of the bar.
+        corner: longest straight piece along the bar, so that a bent one stays round.
+    """
+    most = 0.7 * (end - start)
+    head = min(max(head, -most), most)
+    left, right = start - min(head, 0.0), end - max(head, 0.0)
+    pieces = 1 + int((right - left) / corner)
+    along = [left + (right - left) * step / pieces for step in range(pieces + 1)]
+    tip = [(end if head > 0 else start, (low + high) / 2)] if head else []
+    upper, lower = [(x, high) for x in along], [(x, low) for x in reversed(along)]
+    return upper + tip + lower if head > 0 else upper + lower + tip
+
+
+def fill(
+    axes: Axes,
+    shapes: Sequence[Shape],
+    color: str,
+    *,
+    bend: Callable[[Floats], Floats] | None = None,
+    edge: str = "none",
+    width_pt: float = 0.0,
+) -> None:
+    """Fill closed shapes as one path: thousands of them stay one element of the SVG.
+
+    Args:
+        axes: to draw on.
+        shapes: in data coordinates, or in those of a flat strip that `bend` takes to them.
+        color: of the inside.
+        bend: from points (n, 2) to points (n, 2).
+        edge: color of the outline.
+        width_pt: of the outline.
+    """
+    if not shapes:
+        return
+    corners = np.array([corner for shape in shapes for corner in (*shape, shape[0])])
+    sizes = np.array([len(shape) + 1 for shape in shapes])
+    codes = np.full(len(corners), Outline.LINETO, dtype=Outline.code_type)
+    ends = np.cumsum(sizes)
+    codes[ends - sizes] = Outline.MOVETO
+    codes[ends - 1] = Outline.CLOSEPOLY
+    outline = Outline(bend(corners) if bend else corners, codes)
+    # add_patch would look at every corner to find limits that are set anyway
+    axes.add_artist(PathPatch(outline, facecolor=color, edgecolor=edge, linewidth=width_pt))

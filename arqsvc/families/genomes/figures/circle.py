@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from arqsvc.families.genomes.figures import notation
@@ -36,22 +34,15 @@ def on_circle(turns: Floats, radii: Floats | float) -> Floats:
     return np.column_stack((radii * np.sin(angle), radii * np.cos(angle)))
 
 
-def arc(start: float, end: float) -> Floats:
-    """Return the turns of the corners of an arc, both ends included."""
-    return np.linspace(start, end, 2 + int((end - start) / STEP_TURN))
-
-
-def band(start: float, end: float, inner: float, outer: float) -> Floats:
-    """Return the corners of a piece of a ring between two turns and two radii."""
-    turns = arc(start, end)
-    return np.vstack((on_circle(turns, outer), on_circle(turns[::-1], inner)))
+def bent(strip: Floats) -> Floats:
+    """Return a flat strip's points, (turn, radius), as points on paper; shape (n, 2)."""
+    return on_circle(strip[:, 0], strip[:, 1])
 
 
 def draw_name(axes: Axes, name: str, length_bp: int) -> None:
     """Write the record's name and length in the middle."""
-    axes.text(0, 0.05, name, ha="center", va="center", fontsize=10, fontweight="bold", parse_math=False)
-    length = f"{notation.integer(length_bp)}{notation.THIN}bp"
-    axes.text(0, -0.05, length, ha="center", va="center", fontsize=9, color=MUTED)
+    axes.text(0, 0.05, notation.label(name), ha="center", va="center", fontsize=10, fontweight="bold", parse_math=False)
+    axes.text(0, -0.05, notation.bases(length_bp), ha="center", va="center", fontsize=9, color=MUTED)
 
 
 def write_corner(axes: Axes, top: bool, lines: Sequence[tuple[str, str, bool]]) -> None:
@@ -69,21 +60,8 @@ def draw_ring(axes: Axes, radius: float, color: str = LINE, width_pt: float = 0.
     axes.plot(x, y, color=color, linewidth=width_pt, zorder=0.5)
 
 
-def fill(axes: Axes, shapes: Sequence[Floats], color: str, edge: str = "none", width_pt: float = 0.0) -> None:
-    """Fill closed shapes, each (n, 2), as one path: thousands of them stay one element of the SVG."""
-    if not shapes:
-        return
-    sizes = np.array([len(shape) + 1 for shape in shapes])
-    corners = np.vstack([np.vstack((shape, shape[:1])) for shape in shapes])
-    codes = np.full(len(corners), Outline.LINETO, dtype=Outline.code_type)
-    ends = np.cumsum(sizes)
-    codes[ends - sizes] = Outline.MOVETO
-    codes[ends - 1] = Outline.CLOSEPOLY
-    axes.add_patch(PathPatch(Outline(corners, codes), facecolor=color, edgecolor=edge, linewidth=width_pt))
-
-
-def draw_scale(axes: Axes, length_bp: int, radius: float, inward: bool = False) -> None:
-    """Draw a circle with ticks each 1, 2 or 5 units, eight to sixteen of them, labelled in Mb, kb or bp."""
+def draw_scale(axes: Axes, length_bp: int, radius: float, inward: bool = False, taken: Sequence[float] = ()) -> None:
+    """Draw a circle with at most twelve ticks, labelled in Mb, kb or bp except near turns that are taken."""
     draw_ring(axes, radius, color=TEXT, width_pt=1.0)
     unit_bp, unit = notation.scale(length_bp)
     step_bp = tick_step(length_bp, 12)
@@ -92,6 +70,8 @@ def draw_scale(axes: Axes, length_bp: int, radius: float, inward: bool = False) 
         turn = np.array([place_bp / length_bp])
         (x0, y0), (x1, y1) = on_circle(turn, radius)[0], on_circle(turn, radius + side * 0.02)[0]
         axes.plot([x0, x1], [y0, y1], color=TEXT, linewidth=0.8)
+        if any(abs((place_bp / length_bp - other + 0.5) % 1 - 0.5) < 0.02 for other in taken):
+            continue
         x, y = on_circle(turn, radius + side * 0.075)[0]
         label = f"{place_bp / unit_bp:g}" if place_bp else f"0{notation.THIN}{unit}"
         axes.text(x, y, label, ha="center", va="center", fontsize=7.5, color=MUTED)

@@ -5,6 +5,7 @@ Sharp & Li 1987, doi:10.1093/nar/15.3.1281; Wright 1990, doi:10.1016/0378-1119(9
 
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,9 +28,17 @@ AMINO_ACIDS = {
 DENSITY_RAMP = ("#7fb7dc", "#3f92c6", "#0072b2", "#00507d", "#00304c")
 """Light where genes stand alone, dark where they crowd: the order survives greyscale."""
 
+FEW_GENES = 200
+NC_AXIS = (18, 64)
+
 
 def families(code: GeneticCode) -> list[tuple[str, list[int]]]:
-    """Return the amino acids of a code by three-letter name, stops last, each with the rows of its codons."""
+    """Return the amino acids of a code by three-letter name, stops last, each with the rows of its codons.
+
+    >>> from arqsvc.bio.genetic_code import genetic_code
+    >>> [(name, [CODONS[row] for row in rows]) for name, rows in families(genetic_code(4)) if name in ("Trp", "Stop")]
+    [('Trp', ['TGA', 'TGG']), ('Stop', ['TAA', 'TAG'])]
+    """
     named = sorted((AMINO_ACIDS[chr(letter)], row) for row, letter in enumerate(code.amino_acids))
     groups = [(name, [row for _, row in rows]) for name, rows in groupby(named, key=lambda pair: pair[0])]
     return sorted(groups, key=lambda group: group[0] == "Stop")
@@ -96,42 +105,42 @@ def draw_nc_gc3s(path: Path, nc: Floats, gc3s: Floats, pooled: tuple[float, floa
         path: SVG to write.
         nc: effective number of codons, float64[n]; without NaN, n >= 1.
         gc3s: 0..1, float64[n]; without NaN.
-        pooled: GC3s and Nc of all genes together, drawn as a cross.
+        pooled: GC3s and Nc of all genes together, drawn as a diamond.
     """
     with sheet(path, 5.6, 5.0) as figure:
         axes = figure.add_axes((0.11, 0.105, 0.86, 0.865))
         curve = np.linspace(0, 1, 201)
         axes.plot(curve, expected_nc(curve), color=VERMILLION, linewidth=1.6, label="expected from GC3s alone (Wright)")
-        _draw_dots(axes, gc3s, nc, size_pt=5.0 if len(nc) <= 200 else 3.0 if len(nc) <= 1500 else 2.2)
+        _draw_dots(axes, gc3s, nc, size_pt=5.0 if len(nc) <= FEW_GENES else 3.0 if len(nc) <= 1500 else 2.2)
         axes.plot([], [], "o", color=DENSITY_RAMP[2], markersize=4, label=notation.count(len(nc), "gene"))
         if pooled:
-            style = {"markeredgecolor": TEXT, "markerfacecolor": "white", "markersize": 8, "markeredgewidth": 1.4}
-            axes.plot(*pooled, "D", color="none", label="all genes pooled", **style)
-        axes.set(xlim=(0, 1), ylim=(18, 64), xlabel="GC3s (fraction of synonymous third positions, 0 to 1)")
+            style: dict[str, Any] = {"markerfacecolor": "white", "markersize": 8, "markeredgewidth": 1.4}
+            axes.plot(*pooled, "D", color=TEXT, label="all genes pooled", **style)
+        axes.set(xlim=(0, 1), ylim=NC_AXIS, xlabel="GC3s (fraction of synonymous third positions, 0 to 1)")
         axes.set_ylabel("Nc (effective number of codons)")
         axes.legend(loc="lower right", borderaxespad=0.8)
 
 
 def _draw_dots(axes: Axes, x: Floats, y: Floats, size_pt: float) -> None:
     """Draw dots as round ends of lines of no length, one path a density: 4,000 genes stay five elements."""
-    cells = np.column_stack((np.clip(x * 50, 0, 49), np.clip((y - 18) / 46 * 50, 0, 49))).astype(int)
-    grid = np.zeros((52, 52))
-    np.add.at(grid, (cells[:, 0] + 1, cells[:, 1] + 1), 1.0)
-    near = sum(np.roll(grid, shift, axis=(0, 1)) for shift in ((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)))
-    density = near[cells[:, 0] + 1, cells[:, 1] + 1]
-    level = (5 + np.log2(density / density.max())).clip(0, 4).astype(int) if len(x) > 200 else None
+    level = _density_level(x, y) if len(x) > FEW_GENES else np.full(len(x), len(DENSITY_RAMP) // 2)
     for step, color in enumerate(DENSITY_RAMP):
-        chosen = (
-            np.flatnonzero(level == step)
-            if level is not None
-            else np.arange(len(x))
-            if step == 2
-            else np.array([], int)
-        )
-        if not len(chosen):
-            continue
-        points = np.repeat(np.column_stack((x[chosen], y[chosen])), 2, axis=0)
-        codes = np.tile([Outline.MOVETO, Outline.LINETO], len(chosen))
-        axes.add_patch(
-            PathPatch(Outline(points, codes), facecolor="none", edgecolor=color, linewidth=size_pt, capstyle="round")
-        )
+        points = np.column_stack((x, y))[level == step]
+        if len(points):
+            codes = np.tile([Outline.MOVETO, Outline.LINETO], len(points))
+            dots = Outline(np.repeat(points, 2, axis=0), codes)
+            patch = PathPatch(dots, facecolor="none", edgecolor=color, linewidth=size_pt, capstyle="round")
+            axes.add_artist(patch)
+
+
+def _density_level(x: Floats, y: Floats) -> NDArray[np.int64]:
+    """Return the step of `DENSITY_RAMP` of each dot: halves of the greatest number of dots in 3 by 3 cells."""
+    column = np.clip(x * 50, 0, 49).astype(int) + 1
+    row = np.clip((y - NC_AXIS[0]) / (NC_AXIS[1] - NC_AXIS[0]) * 50, 0, 49).astype(int) + 1
+    cells = np.zeros((52, 52))
+    np.add.at(cells, (column, row), 1.0)
+    shifts = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    near = np.sum([np.roll(cells, shift, axis=(0, 1)) for shift in shifts], axis=0)[column, row]
+    last = len(DENSITY_RAMP) - 1
+    halves: Floats = last + 1 + np.log2(near / near.max())
+    return halves.clip(0, last).astype(np.int64)

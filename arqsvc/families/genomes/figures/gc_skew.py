@@ -3,7 +3,9 @@
 Lobry 1996, doi:10.1093/oxfordjournals.molbev.a025626; Grigoriev 1998, doi:10.1093/nar/26.10.2286.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,12 +13,31 @@ from numpy.typing import NDArray
 
 from arqsvc.families.genomes.compute.measurements import Skew
 from arqsvc.families.genomes.figures import circle, notation
-from arqsvc.families.genomes.figures.canvas import AMBER, BLUE, HAIR, LINE, MUTED, ORANGE, TEXT, VERMILLION, sheet
+from arqsvc.families.genomes.figures.canvas import (
+    AMBER,
+    BLUE,
+    HAIR,
+    LINE,
+    MUTED,
+    ORANGE,
+    TEXT,
+    VERMILLION,
+    bar,
+    fill,
+    sheet,
+)
 
 Floats = NDArray[np.float64]
 
 MOST_STEPS = 900
 """Steps drawn at most: finer ones would be under half a point wide; the numbers keep every window."""
+
+WINDOWS_RING = (0.83, 0.13)
+RUNNING_RING = (0.52, 0.14)
+"""Radius of the middle of a ring, and half its width."""
+
+LABEL_TURN = 0.075
+"""Least distance of two labels."""
 
 MARK_DASHES = {"origin": "-", "terminus": (0, (3, 2))}
 
@@ -25,11 +46,13 @@ def draw_circular(path: Path, skew: Skew, name: str, length_bp: int) -> None:
     """Draw a circular record: windowed skew on the outer ring, running sum on the inner one."""
     with sheet(path, 6.4, 6.4) as figure:
         axes = circle.disc(figure, 1.42)
-        circle.draw_scale(axes, length_bp, 1.0)
-        _draw_windows_ring(axes, skew, length_bp, middle=0.83, half=0.13)
-        _draw_running_ring(axes, skew, length_bp, middle=0.52, half=0.14)
-        for mark, place_bp in marks(skew):
-            _draw_mark(axes, mark, place_bp, length_bp)
+        places = marks(skew)
+        circle.draw_scale(axes, length_bp, 1.0, taken=[place_bp / length_bp for _, place_bp in places])
+        level_turn = 0.5 if any(abs((place_bp / length_bp + 0.5) % 1 - 0.5) < 0.04 for _, place_bp in places) else 0.0
+        _draw_windows_ring(axes, skew, length_bp, level_turn)
+        _draw_running_ring(axes, skew, length_bp, level_turn)
+        for (mark, place_bp), label in zip(places, _labels_apart(places, length_bp), strict=True):
+            _draw_mark(axes, mark, place_bp, length_bp, label)
         circle.draw_name(axes, name, length_bp)
         steps = f"(G − C)/(G + C), {_kb(step_bp(skew))} steps"
         outer = [("Outer ring: GC skew", TEXT, True), (steps, MUTED, False)]
@@ -51,7 +74,7 @@ def draw_linear(path: Path, skew: Skew, name: str, length_bp: int) -> None:
         upper.axhline(0, color=LINE, linewidth=0.8)
         top = _reach(means)
         upper.set(ylim=(-top, top), ylabel="GC skew\n(G − C)/(G + C)")
-        upper.set_title(f"{name}, {_kb(step_bp(skew))} steps", loc="left", fontsize=9, parse_math=False)
+        upper.set_title(f"{notation.label(name)}, {_kb(step_bp(skew))} steps", loc="left", fontsize=9, parse_math=False)
         upper.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.98), borderaxespad=0)
         places, sums = _running(skew)
         lower.plot(places / unit_bp, sums, color=TEXT, linewidth=1.1)
@@ -90,51 +113,66 @@ def _running(skew: Skew) -> tuple[Floats, Floats]:
     return _steps(skew)[0], np.append(0.0, skew.cumulative[last - 1])
 
 
-def _draw_windows_ring(axes: Axes, skew: Skew, length_bp: int, middle: float, half: float) -> None:
+def _draw_windows_ring(axes: Axes, skew: Skew, length_bp: int, level_turn: float) -> None:
+    middle, half = WINDOWS_RING
     edges, means = _steps(skew)
     top = _reach(means)
     for level in (-1, 1):
         circle.draw_ring(axes, middle + level * half, color=HAIR, width_pt=0.6)
+    turns, tops = edges / length_bp, middle + half * means / top
     for sign, color in ((1, BLUE), (-1, ORANGE)):
-        steps = [
-            circle.band(edges[i] / length_bp, edges[i + 1] / length_bp, middle, middle + half * means[i] / top)
-            for i in np.flatnonzero(means * sign > 0)
-        ]
-        circle.fill(axes, steps, color)
+        shown = np.flatnonzero(means * sign > 0)
+        steps = [bar(turns[i], turns[i + 1], middle, tops[i], corner=circle.STEP_TURN) for i in shown]
+        fill(axes, steps, color, bend=circle.bent)
     circle.draw_ring(axes, middle, width_pt=0.6)
     for level in (-1, 1):
-        _write_level(axes, middle + level * half, f"{level * top:+g}")
+        _write_level(axes, level_turn, middle + level * half, f"{level * top:+g}")
 
 
-def _draw_running_ring(axes: Axes, skew: Skew, length_bp: int, middle: float, half: float) -> None:
+def _draw_running_ring(axes: Axes, skew: Skew, length_bp: int, level_turn: float) -> None:
+    middle, half = RUNNING_RING
     places, sums = _running(skew)
     low, high = float(sums.min()), float(sums.max())
-    turns = np.union1d(places / length_bp, circle.arc(0.0, places[-1] / length_bp))
+    turns = np.union1d(places / length_bp, np.arange(0, places[-1] / length_bp, circle.STEP_TURN))
     sums = np.interp(turns, places / length_bp, sums)
     radii = middle - half + 2 * half * (sums - low) / ((high - low) or 1.0)
     for radius in (middle - half, middle + half):
         circle.draw_ring(axes, radius, color=HAIR, width_pt=0.6)
     x, y = circle.on_circle(turns, radii).T
     axes.plot(x, y, color=TEXT, linewidth=1.1)
-    _write_level(axes, middle - half, f"{low:+.3g}")
-    _write_level(axes, middle + half, f"{high:+.3g}")
+    _write_level(axes, level_turn, middle - half, f"{low:+.3g}")
+    _write_level(axes, level_turn, middle + half, f"{high:+.3g}")
 
 
-def _write_level(axes: Axes, radius: float, level: str) -> None:
+def _write_level(axes: Axes, turn: float, radius: float, level: str) -> None:
+    x, y = circle.on_circle(np.array([turn]), radius)[0]
     plate = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-    axes.text(0, radius, level.replace("-", "−"), ha="center", va="center", fontsize=6.5, color=MUTED, bbox=plate)
+    axes.text(x, y, level.replace("-", "−"), ha="center", va="center", fontsize=6.5, color=MUTED, bbox=plate)
 
 
-def _draw_mark(axes: Axes, mark: str, place_bp: int, length_bp: int) -> None:
-    turn = np.array([place_bp / length_bp])
-    (x0, y0), (x1, y1) = circle.on_circle(turn, 0.34)[0], circle.on_circle(turn, 1.12)[0]
-    axes.plot([x0, x1], [y0, y1], color=VERMILLION, linewidth=1.4, linestyle=MARK_DASHES[mark])
-    x, y = circle.on_circle(turn, 1.14)[0]
-    side = "center" if abs(x) < 0.35 else "left" if x > 0 else "right"
-    axes.text(
-        x, y, f"{mark}\n{notation.position(place_bp, length_bp)}", color=VERMILLION, fontweight="bold", fontsize=8.5,
-        ha=side, va="bottom" if y > 0.5 else "top" if y < -0.5 else "center", linespacing=1.15,
-    )  # fmt: skip
+def _labels_apart(places: Sequence[tuple[str, int]], length_bp: int) -> list[float]:
+    """Return the turns of the labels: those of the marks, a pair that is too near moved apart.
+
+    >>> [round(turn, 3) for turn in _labels_apart([("origin", 990), ("terminus", 0)], 1000)]
+    [0.958, 0.032]
+    """
+    turns = [place_bp / length_bp for _, place_bp in places]
+    if len(turns) == 2:
+        ahead = (turns[1] - turns[0] + 0.5) % 1 - 0.5
+        push = max(0.0, LABEL_TURN - abs(ahead)) / 2 * (1 if ahead >= 0 else -1)
+        turns = [turns[0] - push, turns[1] + push]
+    return turns
+
+
+def _draw_mark(axes: Axes, mark: str, place_bp: int, length_bp: int, label: float) -> None:
+    turn = place_bp / length_bp
+    x, y = circle.on_circle(np.array([turn, turn, label]), np.array([0.34, 1.05, 1.12])).T
+    axes.plot(x, y, color=VERMILLION, linewidth=1.4, linestyle=MARK_DASHES[mark])
+    (left, up), words = circle.on_circle(np.array([label]), 1.14)[0], notation.position(place_bp, length_bp)
+    side = "center" if abs(left) < 0.35 else "left" if left > 0 else "right"
+    level = "bottom" if up > 0.5 else "top" if up < -0.5 else "center"
+    style: dict[str, Any] = {"color": VERMILLION, "fontweight": "bold", "fontsize": 8.5}
+    axes.text(left, up, f"{mark}\n{words}", ha=side, va=level, linespacing=1.15, **style)
 
 
 def _reach(means: Floats) -> float:

@@ -33,7 +33,7 @@ def draw_gene_lengths(path: Path, cds_bp: Integers, rna_bp: Integers) -> None:
             axes.stairs(np.histogram(cds_bp, edges)[0], edges, color=TEXT, linewidth=0.6)
             median = float(np.median(cds_bp))
             axes.axvline(median, color=TEXT, linestyle=(0, (4, 3)), linewidth=1.0)
-            words = f" median CDS\n {notation.integer(round(median))}{notation.THIN}bp"
+            words = f" median CDS\n {notation.bases(median)}"
             axes.text(median, 0.99, words, va="top", fontsize=8, transform=axes.get_xaxis_transform())
         if len(rna_bp):
             label = notation.count(len(rna_bp), "RNA gene")
@@ -42,6 +42,6 @@ def draw_gene_lengths(path: Path, cds_bp: Integers, rna_bp: Integers) -> None:
         axes.xaxis.set_major_locator(FixedLocator([m * 10**e for e in range(7) for m in (1, 2, 5)]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: notation.integer(round(value))))
-        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
         axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0)

@@ -1,7 +1,7 @@
 """What a gene map shows, whatever its shape: genes cut into pieces, stacked where they overlap, and their names spread.
 
-A piece is one part of a feature (an exon, mostly). Its outline is made on a flat strip, place along the record in bp
-against height; the circular map bends the strip, the linear map cuts it into rows.
+A piece is one part of a feature (an exon, mostly). It is shaped on a flat strip, place along the record against height;
+the circular map bends the strip, the linear map cuts it into rows.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from arqsvc.families.genomes.compute.genes import RNA_KINDS
 from arqsvc.families.genomes.compute.record import Features
+from arqsvc.families.genomes.figures import notation
 from arqsvc.families.genomes.figures.canvas import BLUE, LINE, ORANGE, PURPLE, VERMILLION
 
 Floats = NDArray[np.float64]
@@ -18,6 +20,7 @@ Floats = NDArray[np.float64]
 MOST_NAMED = 140
 """Genes of a map that still get their names written."""
 
+MOST_LETTERS = 14
 MOST_LANES = 4
 
 KINDS = {
@@ -30,8 +33,6 @@ KINDS = {
 }
 """Kinds that are drawn, with their words and colours; CDS lie on tracks of their own, so that no two kinds differ by
 colour alone but the RNAs, whose counts and names the report lists."""
-
-RNA_KEYS = {"tRNA": "tRNA", "rRNA": "rRNA", "ncRNA": "RNA", "tmRNA": "RNA", "misc_RNA": "RNA", "precursor_RNA": "RNA"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ def _drawn(features: Features) -> list[tuple[int, str]]:
 def _kind(features: Features, row: int, key: str) -> str | None:
     if key == "CDS":
         return "pseudo" if features.pseudo[row] else "CDS"
-    return RNA_KEYS.get(key)
+    if key in RNA_KINDS:
+        return key if key in KINDS else "RNA"
+    return None
 
 
 def on_cds_track(kind: str) -> bool:
@@ -122,28 +125,6 @@ def lane_counts(drawn: Sequence[Piece]) -> dict[tuple[bool, bool], int]:
     return counts
 
 
-def outline(start: float, end: float, low: float, high: float, head_bp: float, corner_bp: float) -> Floats:
-    """Return the corners of a piece on the flat strip, shape (n, 2): place in bp, height.
-
-    Args:
-        start: left end.
-        end: right end.
-        low: lower edge.
-        high: upper edge.
-        head_bp: length of the arrow head; positive to the right, negative to the left, 0 for a plain bar.
-        corner_bp: longest straight piece along the record, so that a bent strip stays round.
-    """
-    head = float(np.clip(head_bp, 0.7 * (start - end), 0.7 * (end - start)))
-    left, right = start - min(head, 0.0), end - max(head, 0.0)
-    along = np.linspace(left, right, 2 + int((right - left) / corner_bp))
-    upper = np.column_stack((along, np.full(len(along), high)))
-    lower = np.column_stack((along[::-1], np.full(len(along), low)))
-    middle = (low + high) / 2
-    tip = np.array([[end, middle]]) if head > 0 else np.empty((0, 2))
-    tail = np.array([[start, middle]]) if head < 0 else np.empty((0, 2))
-    return np.vstack((upper, tip, lower, tail))
-
-
 def names(features: Features) -> list[Name]:
     """Return the names of all drawn genes in the order of their middles."""
     found = []
@@ -158,16 +139,14 @@ def names(features: Features) -> list[Name]:
 
 
 def _words(features: Features, row: int) -> str:
-    """Return the shortest usual name, without what the font lacks; at most 14 characters."""
-    known = (features.gene[row], features.locus_tag[row], features.product[row], features.protein_id[row], "CDS")
-    words = next(name for name in known if name)
-    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in words)[:14]
+    known = (features.gene[row], features.locus_tag[row], features.product[row], features.protein_id[row])
+    return notation.label(next((name for name in known if name), features.kind[row]), MOST_LETTERS)
 
 
 def spread(places: Floats, gap: float, low: float, high: float) -> Floats:
     """Return places in the same order, at least `gap` apart within `low`..`high`, moved as little as can be.
 
-    Least squares under order (pool adjacent violators) after taking the gaps out; too many for the room share it evenly.
+    Least squares under order (pool adjacent violators) once the gaps are taken out; too many share the room evenly.
 
     >>> spread(np.array([1.0, 1.0, 5.0]), 1.0, 0.0, 9.0).tolist()
     [0.5, 1.5, 5.0]
@@ -182,4 +161,5 @@ def spread(places: Floats, gap: float, low: float, high: float) -> Floats:
             total, size = total + before, size + more
         blocks.append((total, size))
     level = np.concatenate([np.full(size, total / size) for total, size in blocks]) if blocks else np.empty(0)
-    return np.clip(level, low, high - gap * (len(places) - 1)) + offsets
+    placed: Floats = np.clip(level, low, high - gap * (len(places) - 1)) + offsets
+    return placed

@@ -7,67 +7,64 @@ from matplotlib.axes import Axes
 
 from arqsvc.families.genomes.compute.record import Features
 from arqsvc.families.genomes.figures import circle, gene_map
-from arqsvc.families.genomes.figures.canvas import HAIR, LINE, MUTED, TEXT, sheet
+from arqsvc.families.genomes.figures.canvas import HAIR, LINE, MUTED, SQUARE, TEXT, Shape, bar, fill, sheet
 
-TRACKS = {
+Tracks = dict[tuple[bool, bool], tuple[float, float]]
+"""Inner and outer radius by (forward, on the CDS track)."""
+
+WITH_RNA: Tracks = {
     (True, True): (0.855, 0.95),
     (False, True): (0.745, 0.84),
     (True, False): (0.665, 0.715),
     (False, False): (0.6, 0.65),
 }
-"""Inner and outer radius by (forward, on the CDS track)."""
+WITHOUT_RNA: Tracks = {(True, True): (0.795, 0.95), (False, True): (0.615, 0.77)}
 
 LEAST_TURN = 0.0012
 """What is narrower is drawn this wide, 0.4 degrees, so that a tRNA in a genome of megabases is seen."""
 
+HEAD_TURN = 0.007
 NAME_PT = 6.2
 
 
 def draw_circular_map(path: Path, features: Features, name: str, length_bp: int) -> None:
     """Draw the map of one record; features as in `gene_map.KINDS`."""
     drawn = gene_map.pieces(features, least_bp=0.002 * length_bp)
-    names = gene_map.names(features) if gene_map.gene_count(features) <= gene_map.MOST_NAMED else []
+    tracks = WITH_RNA if any(not gene_map.on_cds_track(piece.kind) for piece in drawn) else WITHOUT_RNA
+    named = gene_map.gene_count(features) <= gene_map.MOST_NAMED
     with sheet(path, 7.2, 7.2) as figure:
-        axes = circle.disc(figure, 1.4)
-        circle.draw_scale(axes, length_bp, 0.57 if names else 1.0, inward=bool(names))
-        for strand in (True, False):
-            inner, outer = TRACKS[strand, True]
-            circle.draw_ring(axes, (inner + outer) / 2, color=HAIR, width_pt=0.6)
-        _draw_pieces(axes, drawn, length_bp, arrows=bool(names))
-        _draw_names(axes, names, length_bp)
+        axes = circle.disc(figure, 1.4 if named else 1.2)
+        circle.draw_scale(axes, length_bp, 0.57 if named else 1.0, inward=named)
+        for forward in (True, False):
+            circle.draw_ring(axes, sum(tracks[forward, True]) / 2, color=HAIR, width_pt=0.6)
+        shapes = _shapes(drawn, tracks, length_bp, named)
+        for kind, (_, color) in gene_map.KINDS.items():
+            edge = "white" if named else "none"
+            fill(axes, shapes[kind], color, bend=circle.bent, edge=edge, width_pt=0.25)
+        if named:
+            _draw_names(axes, gene_map.names(features), length_bp)
         circle.draw_name(axes, name, length_bp)
-        _write_legend(axes, drawn)
+        _write_legend(axes, [kind for kind in gene_map.KINDS if shapes[kind]])
 
 
-def _draw_pieces(axes: Axes, drawn: list[gene_map.Piece], length_bp: int, arrows: bool) -> None:
+def _shapes(drawn: list[gene_map.Piece], tracks: Tracks, length_bp: int, named: bool) -> dict[str, list[Shape]]:
+    """Return the shapes of each kind on a flat strip, turn against radius."""
     lanes = gene_map.lane_counts(drawn)
-    for kind, (_, color) in gene_map.KINDS.items():
-        shapes = []
-        for piece in drawn:
-            if piece.kind != kind:
-                continue
-            track = (piece.forward, gene_map.on_cds_track(kind))
-            inner, outer = TRACKS[track]
-            height = (outer - inner) / lanes[track]
-            low = outer - height * (piece.lane + 1)
-            least = LEAST_TURN * length_bp if arrows or not gene_map.on_cds_track(kind) else 0.0
-            wider = max(0.0, least - (piece.end0 - piece.start0)) / 2
-            head_bp = (1 if piece.forward else -1) * 0.007 * length_bp if arrows and piece.last else 0.0
-            flat = gene_map.outline(
-                piece.start0 - wider,
-                piece.end0 + wider,
-                low,
-                low + height * 0.94,
-                head_bp,
-                circle.STEP_TURN * length_bp,
-            )
-            shapes.append(circle.on_circle(flat[:, 0] / length_bp, flat[:, 1]))
-        circle.fill(axes, shapes, color, edge="white" if arrows else "none", width_pt=0.25)
+    shapes: dict[str, list[Shape]] = {kind: [] for kind in gene_map.KINDS}
+    for piece in drawn:
+        track = (piece.forward, gene_map.on_cds_track(piece.kind))
+        inner, outer = tracks[track]
+        height = (outer - inner) / lanes[track]
+        low = outer - height * (piece.lane + 1)
+        start, end = piece.start0 / length_bp, piece.end0 / length_bp
+        wider = max(0.0, LEAST_TURN - (end - start)) / 2 if named or not track[1] else 0.0
+        head = (HEAD_TURN if piece.forward else -HEAD_TURN) if named and piece.last else 0.0
+        shape = bar(start - wider, end + wider, low, low + 0.94 * height, head=head, corner=circle.STEP_TURN)
+        shapes[piece.kind].append(shape)
+    return shapes
 
 
 def _draw_names(axes: Axes, names: list[gene_map.Name], length_bp: int) -> None:
-    if not names:
-        return
     turns = np.array([name.middle_bp for name in names]) / length_bp
     gaps = np.diff(np.append(turns, turns[0] + 1))
     cut = (int(gaps.argmax()) + 1) % len(names)
@@ -93,31 +90,17 @@ def _write_name(axes: Axes, name: gene_map.Name, x: float, y: float, turn: float
 
 
 def _points_a_radius(axes: Axes) -> float:
-    width_in = axes.get_figure(root=True).get_size_inches()[0]
-    return float(width_in * 72 / np.ptp(axes.get_xlim()))
+    return float(axes.bbox.width / axes.figure.dpi * 72 / np.ptp(axes.get_xlim()))
 
 
-def _write_legend(axes: Axes, drawn: list[gene_map.Piece]) -> None:
-    tracks = [
-        ("From outside in:", TEXT, True),
-        ("CDS of the forward strand", MUTED, False),
-        ("CDS of the reverse strand", MUTED, False),
-    ]
-    if any(not gene_map.on_cds_track(piece.kind) for piece in drawn):
+def _write_legend(axes: Axes, kinds: list[str]) -> None:
+    tracks = [("From outside in:", TEXT, True)]
+    tracks += [(f"CDS of the {strand} strand", MUTED, False) for strand in ("forward", "reverse")]
+    if not all(gene_map.on_cds_track(kind) for kind in kinds):
         tracks += [("RNA genes, forward, reverse", MUTED, False)]
     circle.write_corner(axes, True, tracks)
-    shown = [kind for kind in gene_map.KINDS if any(piece.kind == kind for piece in drawn)]
-    for row, kind in enumerate(reversed(shown)):
+    for row, kind in enumerate(reversed(kinds)):
         words, color = gene_map.KINDS[kind]
         y = 0.02 + 0.027 * row
-        axes.plot(
-            0.03,
-            y + 0.008,
-            "s",
-            color=color,
-            markersize=7,
-            markeredgecolor=TEXT,
-            markeredgewidth=0.5,
-            transform=axes.transAxes,
-        )
+        axes.plot(0.03, y + 0.008, "s", color=color, **SQUARE, transform=axes.transAxes)
         axes.text(0.05, y, words, fontsize=8, va="bottom", transform=axes.transAxes)

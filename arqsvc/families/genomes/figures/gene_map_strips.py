@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from arqsvc.families.genomes.compute.record import Features
 from arqsvc.families.genomes.figures import circle, gene_map, notation
-from arqsvc.families.genomes.figures.canvas import LINE, MUTED, TEXT, sheet
+from arqsvc.families.genomes.figures.canvas import LINE, MUTED, SQUARE, TEXT, Shape, bar, fill, sheet
 
 MOST_RECORDS = 12
 """Records drawn, a strip each; a single one is cut into strips instead."""
@@ -19,18 +20,16 @@ MOST_RECORDS = 12
 GENES_A_STRIP = 28
 MOST_STRIPS = 8
 NAME_PT = 6.2
+HEAD = 0.008
+"""Length of an arrow head, as a share of the strip."""
+
 GENES_IN = 0.34
 """Height of the genes of one strand."""
 WIDTH_IN = 7.6
 LEFT, RIGHT = 0.035, 0.985
 
-TRACKS = {
-    (True, True): (0.1, 0.72),
-    (True, False): (0.76, 1.0),
-    (False, True): (-0.72, -0.1),
-    (False, False): (-1.0, -0.76),
-}
-"""Lower and upper edge by (forward, on the CDS track)."""
+CDS_HIGH = 0.72
+"""Upper edge of the CDS where RNA genes lie above them; else they go up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _strips(records: Sequence[tuple[str, int, Features]]) -> list[Strip]:
         names = gene_map.names(features) if named else []
         cuts = min(MOST_STRIPS, -(-len(drawn) // GENES_A_STRIP)) if len(records) == 1 else 1
         edges = np.linspace(0, length_bp, max(cuts, 1) + 1).round().astype(int).tolist()
-        for start0, end0 in zip(edges, edges[1:], strict=False):
+        for start0, end0 in pairwise(edges):
             inside = [piece for piece in drawn if piece.start0 < end0 and piece.end0 > start0]
             strips.append(
                 Strip(
@@ -120,29 +119,30 @@ def _draw_strip(axes: Axes, strip: Strip, span_bp: int, unit_bp: int) -> None:
     ticks = np.arange(-(-strip.start0 // step_bp) * step_bp, strip.end0 + 1, step_bp)
     axes.set_xticks(ticks / unit_bp, [f"{tick / unit_bp:g}" for tick in ticks])
     axes.tick_params(axis="x", length=3, pad=2)
-    axes.set_title(strip.name, loc="left", fontsize=8, fontweight="bold", pad=2, parse_math=False)
-    _draw_pieces(axes, strip, span_bp, unit_bp)
+    axes.set_title(notation.label(strip.name), loc="left", fontsize=8, fontweight="bold", pad=2, parse_math=False)
+    shapes = _shapes(strip, span_bp, unit_bp)
+    for kind, (_, color) in gene_map.KINDS.items():
+        fill(axes, shapes[kind], color, edge="white", width_pt=0.3)
     for forward in (True, False):
         _draw_names(axes, [name for name in strip.names if name.forward is forward], strip, span_bp, unit_bp)
 
 
-def _draw_pieces(axes: Axes, strip: Strip, span_bp: int, unit_bp: int) -> None:
+def _shapes(strip: Strip, span_bp: int, unit_bp: int) -> dict[str, list[Shape]]:
+    """Return the shapes of each kind in units of the axis, cut at the ends of the strip."""
     lanes = gene_map.lane_counts(strip.pieces)
-    for kind, (_, color) in gene_map.KINDS.items():
-        shapes = []
-        for piece in strip.pieces:
-            if piece.kind != kind:
-                continue
-            track = (piece.forward, gene_map.on_cds_track(kind))
-            low, high = TRACKS[track]
-            height = (high - low) / lanes[track]
-            bottom = low + height * piece.lane if piece.forward else high - height * (piece.lane + 1)
-            start, end = max(piece.start0, strip.start0), min(piece.end0, strip.end0)
-            whole = end == piece.end0 if piece.forward else start == piece.start0
-            head_bp = (1 if piece.forward else -1) * 0.008 * span_bp if piece.last and whole else 0.0
-            flat = gene_map.outline(start, end, bottom, bottom + 0.92 * height, head_bp, span_bp)
-            shapes.append(flat / (unit_bp, 1))
-        circle.fill(axes, shapes, color, edge="white", width_pt=0.3)
+    with_rna = any(not gene_map.on_cds_track(piece.kind) for piece in strip.pieces)
+    shapes: dict[str, list[Shape]] = {kind: [] for kind in gene_map.KINDS}
+    for piece in strip.pieces:
+        track = (piece.forward, gene_map.on_cds_track(piece.kind))
+        low, high = (0.1, CDS_HIGH if with_rna else 1.0) if track[1] else (CDS_HIGH + 0.04, 1.0)
+        height = (high - low) / lanes[track]
+        bottom = low + height * piece.lane if piece.forward else -low - height * (piece.lane + 1)
+        start0, end0 = max(piece.start0, strip.start0), min(piece.end0, strip.end0)
+        whole = end0 == piece.end0 if piece.forward else start0 == piece.start0
+        head_bp = (HEAD if piece.forward else -HEAD) * span_bp if piece.last and whole else 0.0
+        shape = bar(start0 / unit_bp, end0 / unit_bp, bottom, bottom + 0.92 * height, head=head_bp / unit_bp)
+        shapes[piece.kind].append(shape)
+    return shapes
 
 
 def _draw_names(axes: Axes, names: list[gene_map.Name], strip: Strip, span_bp: int, unit_bp: int) -> None:
@@ -163,6 +163,4 @@ def _draw_names(axes: Axes, names: list[gene_map.Name], strip: Strip, span_bp: i
 
 def _square(kind: str) -> Line2D:
     words, color = gene_map.KINDS[kind]
-    return Line2D(
-        [], [], marker="s", linestyle="none", color=color, markeredgecolor=TEXT, markeredgewidth=0.5, label=words
-    )
+    return Line2D([], [], marker="s", linestyle="none", color=color, label=words, **SQUARE)

@@ -27,8 +27,8 @@ def decimal(value: float | None, digits: int = 2) -> str:
 def percent(fraction: float | None) -> str:
     """Return a fraction in 0..1 as a percentage with one decimal that is 0 or 100 only where the fraction is 0 or 1.
 
-    >>> [percent(x).replace(THIN, " ") for x in (0.5079, 0.0003, 0.9998, 1.0)]
-    ['50.8 %', '< 0.1 %', '> 99.9 %', '100 %']
+    >>> [percent(x).replace(THIN, " ") for x in (0.5079, 0.38, 0.0003, 0.9998, 1.0)]
+    ['50.8 %', '38.0 %', '< 0.1 %', '> 99.9 %', '100 %']
     """
     if fraction is None:
         return UNKNOWN
@@ -36,7 +36,16 @@ def percent(fraction: float | None) -> str:
         return f"<{THIN}0.1{THIN}%"
     if 0.9995 <= fraction < 1:
         return f">{THIN}99.9{THIN}%"
-    return f"{fraction * 100:.1f}".removesuffix(".0") + f"{THIN}%"
+    return f"{fraction * 100:.{0 if fraction in (0, 1) else 1}f}{THIN}%"
+
+
+def bases(value_bp: float | None) -> str:
+    """Return a length in whole bp; a dash where there is none.
+
+    >>> bases(5386.4).replace(THIN, " ")
+    '5 386 bp'
+    """
+    return UNKNOWN if value_bp is None else f"{integer(round(value_bp))}{THIN}bp"
 
 
 def scale(length_bp: int) -> tuple[int, str]:
@@ -79,6 +88,16 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     ('1 gene', '0 genes', '2 termini')
     """
     return f"{integer(number)} {singular if number == 1 else plural or singular + 's'}"
+
+
+def label(words: str, most: int = 30) -> str:
+    """Return foreign words as a figure can write them: what its font may lack as `?`, no longer than `most` letters.
+
+    >>> label("a\\nb漢"), label("long_locus_tag_0001", 10)
+    ('a?b?', 'long_locu…')
+    """
+    plain = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in words)
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
 def listed(items: Sequence[str], last: str = "and") -> str:

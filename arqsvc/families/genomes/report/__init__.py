@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from arqsvc import __version__
 from arqsvc.families.genomes.compute.measurements import Level, Measurements
 from arqsvc.families.genomes.figures import notation
 from arqsvc.families.genomes.figures.panels import Panel, draw_panels
-from arqsvc.families.genomes.report import methods, tables
+from arqsvc.families.genomes.report import citations, tables
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -83,28 +82,38 @@ def write_report(measurements: Measurements, out: Path) -> list[Path]:
 
 def _page(measurements: Measurements, panels: Sequence[Panel]) -> str:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    script = environment.get_template("sort.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     longest = max(measurements.records, key=lambda record: record.length_bp)
     return environment.get_template("report.html").render(
-        title=longest.organism or longest.accession,
+        title=_title(measurements),
         subtitle=longest.definition,
         identity=_identity(measurements),
         headline=_headline(measurements),
         sections=_sections(measurements, panels),
         verdict=_verdict(measurements),
         findings=tables.findings(measurements),
-        methods=methods.paragraphs(measurements),
-        limits=methods.limits(measurements),
-        citation=methods.citation(measurements, __version__),
-        references=methods.REFERENCES,
+        measurements=measurements,
+        citation=citations.citation(measurements, __version__),
+        references=citations.REFERENCES,
         files=_files(panels),
         version=__version__,
-        script=Markup(script),
         script_hash=f"sha256-{digest}",
     )
+
+
+def _title(measurements: Measurements) -> str:
+    by_length = sorted(measurements.records, key=lambda record: -record.length_bp)
+    organisms = list(dict.fromkeys(record.organism for record in by_length if record.organism))
+    if len(organisms) > 1:
+        return f"{organisms[0]} and {notation.count(len(organisms) - 1, 'other organism')}"
+    return organisms[0] if organisms else by_length[0].accession
 
 
 def _identity(measurements: Measurements) -> list[str]:
@@ -122,7 +131,9 @@ def _headline(measurements: Measurements) -> list[_Fact]:
     levels = [notation.count(measurements.count(level), level) for level in ("warning", "notice")]
     errors = measurements.count("error")
     return [
-        _Fact("Length", notation.length(said.length_bp), f"{notation.integer(said.length_bp)}{notation.THIN}bp, {records}"),
+        _Fact(
+            "Length", notation.length(said.length_bp), f"{notation.integer(said.length_bp)}{notation.THIN}bp, {records}"
+        ),
         _Fact("GC", notation.percent(said.gc), "of A, C, G and T"),
         _Fact("CDS", notation.integer(genes.cds), f"{notation.integer(genes.pseudo)} of them pseudo"),
         _Fact("RNA genes", notation.integer(genes.trna + genes.rrna + genes.ncrna + genes.tmrna), _rna(measurements)),
@@ -143,7 +154,7 @@ def _sections(measurements: Measurements, panels: Sequence[Panel]) -> list[_Sect
     if len(measurements.records) > 1:
         sequence.append(tables.records(measurements.records))
     genes = [tables.gene_facts(measurements.genes), tables.features(measurements.genes)]
-    codons = [tables.codon_facts(usage)]
+    codons = [tables.codon_facts(usage)] if measurements.genes.cds else []
     if usage.genetic_code is not None:
         codons += [table for table in (tables.codons(usage), tables.outliers(usage)) if table]
     titles = (("sequence", "Sequence", sequence), ("genes", "Genes", genes), ("codons", "Codons", codons))
@@ -155,14 +166,14 @@ def _sections(measurements: Measurements, panels: Sequence[Panel]) -> list[_Sect
 
 def _figure(panel: Panel) -> _Figure:
     if panel.file is None:
-        return _Figure(panel.title, "", "", panel.caption, None, wide=False)
+        return _Figure(panel.title, "", "", panel.caption, None, wide=True)
     svg = panel.file.read_bytes()
     size = _SIZE.match(svg.decode())
     assert size, f"{panel.file.name} does not begin as our figures do"
     width_px, height_px = (round(float(points) * 4 / 3) for points in size.groups())
     data_uri = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
     picture = _Picture(data_uri, width_px, height_px)
-    return _Figure(panel.title, panel.file.name, panel.alt, panel.caption, picture, wide=width_px > 1.2 * height_px)
+    return _Figure(panel.title, panel.file.name, panel.alt, panel.caption, picture, wide=panel.wide)
 
 
 def _verdict(measurements: Measurements) -> str:
@@ -170,7 +181,9 @@ def _verdict(measurements: Measurements) -> str:
     if not measurements.findings:
         return "Nothing was found that a curator should look at."
     said = notation.listed([notation.count(number, level) for level, number in counts])
-    return f"{said}." + (" Nothing needs correction; what is noted is explained below." if not counts[0][1] + counts[1][1] else "")
+    return f"{said}." + (
+        " Nothing needs correction; what is noted is explained below." if not counts[0][1] + counts[1][1] else ""
+    )
 
 
 def _files(panels: Sequence[Panel]) -> list[_File]:

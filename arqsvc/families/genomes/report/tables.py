@@ -15,8 +15,8 @@ from arqsvc.families.genomes.compute.measurements import (
     SequenceFacts,
 )
 from arqsvc.families.genomes.figures import notation
-from arqsvc.families.genomes.figures.codon_usage import AMINO_ACIDS, expected_nc, families
-from arqsvc.families.genomes.figures.notation import UNKNOWN, decimal, integer, percent
+from arqsvc.families.genomes.figures.codon_usage import expected_nc, families
+from arqsvc.families.genomes.figures.notation import UNKNOWN, bases, decimal, integer, percent
 
 MOST_ROWS = 200
 """Rows of a table that the report prints; the files beside it hold all."""
@@ -41,7 +41,7 @@ class Cell:
 
     words: str
     sort: str = ""
-    style: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,6 @@ def facts(title: str, rows: Sequence[tuple[str, str]], note: str = "") -> Table:
     return Table(title, note, (Column("Measure"), Column("Value", figure=True)), cells, sortable=False)
 
 
-def _bp(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{integer(round(value))}{notation.THIN}bp"
-
-
 def records(each: Sequence[RecordMeasurements]) -> Table:
     """Return the records of the file, longest first."""
     longest = sorted(each, key=lambda record: -record.length_bp)[:MOST_ROWS]
@@ -115,29 +111,33 @@ def sequence_facts(measurements: Measurements) -> Table:
     unsure = said.bases.get("N", 0) + said.bases.get("other", 0)
     rows = [
         ("Records", integer(said.records)),
-        ("Length", _bp(said.length_bp)),
+        ("Length", bases(said.length_bp)),
         ("GC", percent(said.gc)),
         ("GC skew of the whole, (G − C)/(G + C)", decimal(said.gc_skew, 4)),
         ("AT skew of the whole, (A − T)/(A + T)", decimal(said.at_skew, 4)),
         ("Bases that are not A, C, G or T", integer(unsure)),
-        ("Gaps (runs of N)", f"{integer(said.gaps)}, {_bp(said.gap_bp)}"),
+        ("Gaps (runs of N)", f"{integer(said.gaps)} ({bases(said.gap_bp)})" if said.gaps else "0"),
     ]
     if said.records > 1:
         rows += [
-            ("N50 (L50)", f"{_bp(said.n50_bp)} ({integer(said.l50)})"),
-            ("N90 (L90)", f"{_bp(said.n90_bp)} ({integer(said.l90)})"),
-            ("auN", _bp(said.aun_bp)),
-            ("Longest, shortest", f"{_bp(said.longest_bp)}, {_bp(said.shortest_bp)}"),
+            ("N50 (L50)", f"{bases(said.n50_bp)} ({integer(said.l50)})"),
+            ("N90 (L90)", f"{bases(said.n90_bp)} ({integer(said.l90)})"),
+            ("auN", bases(said.aun_bp)),
+            ("Longest, shortest", f"{bases(said.longest_bp)}, {bases(said.shortest_bp)}"),
         ]
     elif said.skew:
-        rows += [("Origin of replication, likely", _bp(said.skew.origin_bp)), ("Terminus, likely", _bp(said.skew.terminus_bp))]
+        rows += [
+            ("Origin of replication, likely", bases(said.skew.origin_bp)),
+            ("Terminus, likely", bases(said.skew.terminus_bp)),
+        ]
     return facts("Sequence", rows)
 
 
 def dinucleotide_odds(said: SequenceFacts) -> Table:
     """Return the sixteen odds, first base down, second across."""
     rows = tuple(
-        (Cell(f"{first}·"), *(real(said.dinucleotide_odds.get(first + second), 3) for second in "ACGT")) for first in "ACGT"
+        (Cell(f"{first}·"), *(real(said.dinucleotide_odds.get(first + second), 3) for second in "ACGT"))
+        for first in "ACGT"
     )
     columns = (Column("First base"), *(Column(f"·{second}", figure=True) for second in "ACGT"))
     note = "Observed by expected; under 0.78 or over 1.23 a pair is markedly rare or frequent."
@@ -155,30 +155,38 @@ def features(said: GeneFacts) -> Table:
 
 
 def gene_facts(said: GeneFacts) -> Table:
-    """Return what the annotation says."""
+    """Return what the annotation says; of CDS only where there are any."""
     operons, overlaps = said.operons, said.overlaps
     lengths, between = said.cds_lengths, said.intergenic
     rows = [
-        ("Coding density", percent(said.coding_density)),
-        ("Coding density without pseudo CDS", percent(said.coding_density_intact)),
         ("CDS and RNA genes per kb", decimal(said.gene_density_per_kb, 3)),
-        ("Pseudo CDS", f"{integer(said.pseudo)} ({percent(said.pseudo_share)})"),
-        ("Hypothetical CDS", f"{integer(said.hypothetical)} ({percent(said.hypothetical_share)})"),
-        ("CDS length, median", _bp(lengths.median_bp)),
-        ("CDS length, 5 % to 95 %", f"{_bp(lengths.q05_bp)} to {_bp(lengths.q95_bp)}"),
-        ("CDS length, shortest to longest", f"{_bp(lengths.min_bp)} to {_bp(lengths.max_bp)}"),
-        ("Between genes, median", _bp(between.median_bp)),
-        ("Overlapping pairs of genes", f"{integer(overlaps.pairs)}, {_bp(overlaps.overlap_bp)}"),
-        ("of them on one strand, on both", f"{integer(overlaps.same_strand)}, {integer(overlaps.opposite_strand)}"),
-        (f"Operon candidates (gaps ≤ {operons.max_gap_bp} bp)", integer(operons.operons)),
-        ("CDS in them, in the largest", f"{integer(operons.genes)}, {integer(operons.largest)}"),
+        ("Between genes, median", bases(between.median_bp)),
+        ("Overlapping pairs of genes", f"{integer(overlaps.pairs)} ({bases(overlaps.overlap_bp)})"),
+        (
+            "Overlaps on one strand; on opposite strands",
+            f"{integer(overlaps.same_strand)}; {integer(overlaps.opposite_strand)}",
+        ),
     ]
+    if said.cds:
+        rows += [
+            ("Coding density", percent(said.coding_density)),
+            ("Coding density without pseudo CDS", percent(said.coding_density_intact)),
+            ("Pseudo CDS", f"{integer(said.pseudo)} ({percent(said.pseudo_share)})"),
+            ("Hypothetical CDS", f"{integer(said.hypothetical)} ({percent(said.hypothetical_share)})"),
+            ("CDS length, median", bases(lengths.median_bp)),
+            ("CDS length, 5 % to 95 %", f"{bases(lengths.q05_bp)} to {bases(lengths.q95_bp)}"),
+            ("CDS length, shortest to longest", f"{bases(lengths.min_bp)} to {bases(lengths.max_bp)}"),
+            (f"Operon candidates, gaps up to {operons.max_gap_bp} bp", integer(operons.operons)),
+            ("CDS in operon candidates; in the largest", f"{integer(operons.genes)}; {integer(operons.largest)}"),
+        ]
     return facts("Genes", rows)
 
 
 def codon_facts(said: CodonUsage) -> Table:
     """Return the pooled numbers of codon usage."""
-    reasons = [f"{integer(number)} {reason.replace('_', ' ')}" for reason, number in said.cds_left_out.items() if number]
+    reasons = [
+        f"{integer(number)} {reason.replace('_', ' ')}" for reason, number in said.cds_left_out.items() if number
+    ]
     tables = [f"{table} ({notation.count(cds, 'CDS', 'CDS')})" for table, cds in said.genetic_codes.items()]
     rows = [
         ("CDS read", integer(said.cds_used)),
@@ -214,7 +222,7 @@ def codons(said: CodonUsage) -> Table:
     )
     heads = ("Count", "Per 1 000", "RSCU", "First in CDS", "Last in CDS")
     columns = (Column("Codon", style="id"), Column("Amino acid"), *(Column(title, figure=True) for title in heads))
-    note = f"By translation table {said.genetic_code}, {code.name}. Partial CDS give the codon that they begin or end with."
+    note = f"By translation table {said.genetic_code}, {code.name}. A partial CDS gives what it begins or ends with."
     return Table("Codons", note, columns, rows, wide=True)
 
 
@@ -222,7 +230,11 @@ def outliers(said: CodonUsage) -> Table | None:
     """Return the genes whose Nc lies farthest below Wright's curve; None where no gene is long enough."""
     genes = said.genes
     below: Floats = expected_nc(genes.gc3s) - genes.nc
-    chosen = [row for row in np.argsort(-np.nan_to_num(below, nan=-99.0), kind="stable") if genes.codons[row] >= MIN_OUTLIER_CODONS]
+    chosen = [
+        row
+        for row in np.argsort(-np.nan_to_num(below, nan=-99.0), kind="stable")
+        if genes.codons[row] >= MIN_OUTLIER_CODONS
+    ]
     chosen = [row for row in chosen if not np.isnan(below[row])][:MOST_OUTLIERS]
     if not chosen:
         return None
@@ -241,7 +253,9 @@ def outliers(said: CodonUsage) -> Table | None:
     )
     heads = ("Codons", "Nc", "Below the curve", "GC3s", "CAI")
     columns = (Column("Name"), Column("Gene"), Column("Product"), *(Column(title, figure=True) for title in heads))
-    note = f"Farthest below Wright's curve, of genes with at least {MIN_OUTLIER_CODONS} codons; codons.tsv has every gene."
+    note = (
+        f"Farthest below Wright's curve, of genes with at least {MIN_OUTLIER_CODONS} codons; codons.tsv has every gene."
+    )
     return Table("Genes with the strongest codon preference", note, columns, rows, wide=True)
 
 
@@ -250,17 +264,25 @@ def findings(measurements: Measurements) -> Table:
     shown = measurements.findings[:MOST_ROWS]
     rows = tuple(
         (
-            Cell(found.level, style=f"level level-{found.level}"),
+            Cell(found.level, mark=f"level-{found.level}"),
             Cell(found.code),
             Cell(" ".join(word for word in (found.feature, found.name) if word) or found.record),
             Cell(found.location),
-            Cell(found.message, style="message"),
+            Cell(found.message),
         )
         for found in shown
     )
     more = len(measurements.findings) - len(shown)
-    note = f"The first {MOST_ROWS}; {integer(more)} more in validation.tsv." if more else "Names are those of NCBI's validator."
-    columns = (Column("Level"), Column("Name"), Column("Where"), Column("Location"), Column("What it means"))
+    note = (
+        f"The first {MOST_ROWS}; {integer(more)} more in validation.tsv."
+        if more
+        else "Names are those of NCBI's validator."
+    )
+    columns = (
+        Column("Level", style="level"),
+        Column("Name"),
+        Column("Where"),
+        Column("Location", style="location"),
+        Column("What it means", style="message"),
+    )
     return Table("Findings", note, columns, rows)
-
-

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from arqsvc.families.genomes.compute.analyze import measure
+from arqsvc.families.genomes.compute.measurements import GeneFacts
+from tests.families.genomes.flatfile import Feature, record, written
+
+SEQUENCE = "ACGTTGCATC" * 100
+
+
+def facts(tmp_path: Path, *features: Feature, topology: str = "linear") -> GeneFacts:
+    return measure(written(tmp_path, record(SEQUENCE, *features, topology=topology))).genes
+
+
+def cds(location: str, *qualifiers: str) -> Feature:
+    return ("CDS", location, qualifiers)
+
+
+def test_features_are_counted_by_type_and_strand_pseudo_included(tmp_path: Path) -> None:
+    genes = facts(
+        tmp_path,
+        ("gene", "1..90", ["pseudo"]),
+        cds("1..90", "pseudo"),
+        cds("complement(100..189)"),
+        ("tRNA", "200..270"),
+        cds("join(complement(300..310),320..330)", "trans_splicing"),
+    )
+    assert genes.by_kind["CDS"] == {"total": 3, "forward": 1, "reverse": 1, "both": 1}
+    assert (genes.genes, genes.cds, genes.trna, genes.pseudo, genes.pseudo_genes) == (1, 3, 1, 1, 1)
+    assert genes.pseudo_share == pytest.approx(1 / 3)
+
+
+def test_coding_density_is_a_union_without_introns(tmp_path: Path) -> None:
+    genes = facts(tmp_path, cds("1..100"), cds("51..150"), cds("join(201..210,291..300)"), cds("401..500", "pseudo"))
+    assert genes.coding_bp == 150 + 20 + 100
+    assert (genes.coding_density, genes.coding_density_intact) == (0.27, 0.17)
+    assert genes.cds_length_bp.tolist() == [100, 100, 20, 100]
+
+
+def test_overlaps_are_pairs_of_loci_and_not_of_products(tmp_path: Path) -> None:
+    genes = facts(
+        tmp_path,
+        cds("1..100", 'locus_tag="a"'),
+        cds("1..60", 'locus_tag="a"'),
+        cds("97..200", 'locus_tag="b"'),
+        cds("complement(191..300)", 'locus_tag="c"'),
+        cds("join(310..400,500..600)", 'locus_tag="d"'),
+        ("tRNA", "420..490", ['locus_tag="e"']),
+    )
+    overlaps = genes.overlaps
+    assert (overlaps.pairs, overlaps.overlap_bp) == (2, 4 + 10)
+    assert (overlaps.same_strand, overlaps.opposite_strand) == (1, 1)
+
+
+def test_a_circle_has_one_stretch_over_its_origin_and_a_line_none(tmp_path: Path) -> None:
+    features = [cds("101..200"), cds("301..400")]
+    assert facts(tmp_path, *features).intergenic_bp.tolist() == [100]
+    assert facts(tmp_path, *features, topology="circular").intergenic_bp.tolist() == [100, 700]
+
+
+@pytest.mark.parametrize("location", ["join(951..1000,1..50)", "complement(join(951..1000,1..50))", "951..50"])
+def test_a_gene_over_the_origin_is_one_stretch_of_a_circle(tmp_path: Path, location: str) -> None:
+    measured = measure(written(tmp_path, record(SEQUENCE, cds(location), cds("101..200"), topology="circular")))
+    assert (measured.records[0].features.start0[0], measured.records[0].features.end0[0]) == (950, 1050)
+    assert measured.genes.intergenic_bp.tolist() == [50, 750]
+    assert measured.genes.cds_length_bp.tolist() == [100, 100]
+
+
+def test_operon_candidates_are_runs_on_one_strand(tmp_path: Path) -> None:
+    genes = facts(
+        tmp_path,
+        cds("1..60"),
+        cds("111..160"),
+        cds("150..200"),
+        cds("252..300"),
+        cds("complement(310..360)"),
+        cds("complement(365..400)"),
+        ("tRNA", "405..470"),
+        cds("complement(475..500)"),
+    )
+    assert genes.operons.sizes.tolist() == [3, 2]
+    assert (genes.operons.operons, genes.operons.genes, genes.operons.largest) == (2, 5, 3)
+
+
+def test_an_operon_goes_on_over_the_origin_of_a_circle(tmp_path: Path) -> None:
+    features = [cds("11..100"), cds("400..500"), cds("901..990")]
+    assert facts(tmp_path, *features, topology="circular").operons.sizes.tolist() == [2]
+    assert facts(tmp_path, *features).operons.operons == 0
+
+
+def test_hypothetical_is_what_the_product_says_of_cds_that_are_not_pseudo(tmp_path: Path) -> None:
+    genes = facts(
+        tmp_path,
+        cds("1..9", 'product="Hypothetical protein"'),
+        cds("11..19", 'product="DNA gyrase"'),
+        cds("21..29", 'product="hypothetical protein"', "pseudo"),
+        cds("31..39"),
+    )
+    assert (genes.hypothetical, genes.hypothetical_share) == (1, pytest.approx(1 / 3))
+
+
+def test_nothing_annotated_gives_zeros_and_nulls(tmp_path: Path) -> None:
+    genes = facts(tmp_path)
+    assert (genes.cds, genes.coding_density, genes.pseudo_share, genes.cds_lengths.median_bp) == (0, 0, None, None)
+    assert (genes.overlaps.pairs, genes.operons.largest, genes.intergenic.count) == (0, 0, 0)
