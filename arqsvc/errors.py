@@ -19,6 +19,7 @@
         OutOfSpace        a disk is full or read-only
         ChildDied         a child process ended without an answer
       CannotStart         a command cannot start; exit code 2
+        StateInUse        another instance holds the state folder
 
 What happens to a job that raises one is decided in `jobs/runner.py` alone; how a client sees one, in `api/problems.py`.
 """
@@ -208,3 +209,10 @@ class CannotStart(ArqsvcError):
 
     code = "cannot_start"
     title = "Cannot start"
+
+
+class StateInUse(CannotStart):
+    """Another instance holds the state folder."""
+
+    code = "state_in_use"
+    title = "State in use"

@@ -37,6 +37,8 @@ def run(main: Callable[..., Coroutine[Any, Any, int]], /, *args: Any, **given: A
         code = _loop(main(settings, *args))
     except KeyboardInterrupt:
         code = 130
+    except asyncio.CancelledError:
+        code = 143  # SIGTERM, where the command itself does not wait for it
     except CannotStart as error:
         click.echo(f"arqsvc: {error.detail}", err=True)
         code = 2

@@ -21,7 +21,7 @@ from rich.table import Table
 from arqsvc.cli.instance import Instance, running_instance
 from arqsvc.cli.progress import Display
 from arqsvc.client import FINAL, Client
-from arqsvc.errors import ArqsvcError, CannotStart
+from arqsvc.errors import ArqsvcError, CannotStart, StateInUse
 from arqsvc.logs import log_to
 from arqsvc.settings import Settings
 
@@ -29,6 +29,8 @@ KIND = "genomes.analyze"
 AT_ONCE = 8
 """Targets that are uploaded and followed at a time."""
 CANCEL_S = 10.0
+WIDE = 200
+"""Characters of a line of the table where it is no terminal that it goes to."""
 START_S = 60.0
 
 
@@ -119,14 +121,12 @@ async def _service(settings: Settings) -> AsyncIterator[Client]:
     async with AsyncExitStack() as stack:
         try:
             instance = await stack.enter_async_context(running_instance(own))
-        except CannotStart as error:
-            if "pid" not in error.facts:
-                raise
+        except StateInUse as error:
             instance = await _instance_that_holds(settings.state_dir, error)
         yield await stack.enter_async_context(Client(instance.url, instance.api_key))
 
 
-async def _instance_that_holds(state_dir: Path, in_use: CannotStart) -> Instance:
+async def _instance_that_holds(state_dir: Path, in_use: StateInUse) -> Instance:
     """Return the running instance that holds the state, once it answers."""
     try:
         async with asyncio.timeout(START_S), httpx.AsyncClient(trust_env=False) as http:
@@ -251,7 +251,9 @@ def _print_table(targets: Sequence[Target]) -> None:
             gc = f"{r['gc']:.2%}" if r["gc"] is not None else "-"
             numbers = [f"{r['length_bp']:,} bp", gc, *(f"{r[n]:,}" for n in ("cds", "errors", "warnings", "notices"))]
             table.add_row(target.path.name, r["accession"] or "-", *numbers)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDE)
     if table.row_count:
         console.print(table)
     for target in targets:

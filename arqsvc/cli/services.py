@@ -65,7 +65,7 @@ async def worker(settings: Settings, queues: list[str]) -> int:
     log_to(settings.log_level, settings.log_file)
     queues = queues or sorted({kind.queue for kind in load_params().values()})
     with stopped_by_signals() as stop:
-        async with open_worker(settings, queues, load_jobs(), CHILD_MODULES) as process:
+        async with open_worker(settings, queues, load_jobs, CHILD_MODULES) as process:
             await process.run(stop)
     return 0
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from arqsvc.errors import CannotStart
+from arqsvc.errors import CannotStart, StateInUse
 
 SOCKET_PATH_BYTES = 100  # macOS takes 103, Linux 107
 LONGEST_SOCKET_NAME = ".s.PGSQL.5432.lock"
@@ -20,7 +20,8 @@ def hold_state(state_dir: Path) -> Iterator[None]:
     """Hold `state_dir`, made with mode 0700 where it is missing, against every other process for the block.
 
     Raises:
-        CannotStart: another process holds it, or it cannot be written.
+        StateInUse: another process holds it.
+        CannotStart: it cannot be written.
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,7 +42,7 @@ def _lock(lock: int, state_dir: Path) -> None:
         os.pwrite(lock, str(os.getpid()).encode(), 0)
     except BlockingIOError as error:
         holder = os.pread(lock, 20, 0).decode()
-        raise CannotStart(
+        raise StateInUse(
             f"The state folder {state_dir} is in use by process {holder}. Use another with --state DIR, or stop it."
         ) from error
     except OSError as error:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -132,27 +132,27 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, queues: Sequence[str], jobs: Jobs, preload: tuple[str, ...]
+    settings: Settings, queues: Sequence[str], load: Callable[[], Jobs], preload: tuple[str, ...]
 ) -> AsyncIterator[WorkerProcess]:
     """Open all that a worker of these queues needs; its first heartbeat is written.
 
     Args:
         settings: where the servers are.
         queues: what it serves.
-        jobs: every kind that it can do.
+        load: returns every kind that it can do; called while the fork server loads the same science beside it.
         preload: modules that child processes have loaded before their first call.
 
     Raises:
         CannotStart: a queue has no kind of job, or something cannot be opened.
     """
-    known = {job.params.queue for job in jobs.values()}
-    if unknown := set(queues) - known:
-        names = ", ".join(sorted(known))
-        raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {names}.")
     async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(Pool(size=settings.concurrency * len(queues), preload=preload))
+        jobs = load()
+        known = {job.params.queue for job in jobs.values()}
+        if unknown := set(queues) - known:
+            names = ", ".join(sorted(known))
+            raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {names}.")
         infra = await stack.enter_async_context(open_infra(settings))
-        size = settings.concurrency * len(queues)
-        pool = await stack.enter_async_context(Pool(size=size, preload=preload))
         lease = Lease(
             infra.database_url, new_worker_id(), queues, concurrency=settings.concurrency, every_s=settings.heartbeat_s
         )

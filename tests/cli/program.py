@@ -1,0 +1,72 @@
+"""The program as a user runs it: a process of its own, in an environment of its own."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM
+
+import psutil
+
+from tests.servers import ROOT
+
+
+@dataclass
+class Program:
+    """The command `arqsvc` of one user, whose HOME is a folder of the test."""
+
+    home: Path
+
+    def environment(self) -> dict[str, str]:
+        """Return a clean environment: no variable of ours, no folder of the machine's user."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        return {**kept, "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+
+    @property
+    def state(self) -> Path:
+        """Where the state lies by default."""
+        return self.home / ".local" / "state" / "arqsvc"
+
+    async def start(self, *words: str | Path, **environ: str) -> Process:
+        """Start a command."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "arqsvc", *words,
+            cwd=self.home, env={**self.environment(), **environ}, stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
+        )  # fmt: skip
+
+    async def run(self, *words: str | Path, **environ: str) -> tuple[int, str, str]:
+        """Run a command; returns exit code, standard output and standard error."""
+        process = await self.start(*words, **environ)
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, out.decode(), err.decode()
+
+    @asynccontextmanager
+    async def up(self, **environ: str) -> AsyncIterator[tuple[Process, str]]:
+        """Run `arqsvc up` on a free port for the block; yields it and its address."""
+        process = await self.start("up", "--port", "0", **environ)
+        assert process.stdout
+        try:
+            first = (await process.stdout.readline()).decode()
+            assert " at http" in first, first
+            yield process, first.split(" at ")[1].split()[0]
+        finally:
+            if process.returncode is None:
+                process.send_signal(SIGTERM)
+            await process.communicate()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return what runs in the name of this user: whatever has this HOME, or works in it, and is no zombie."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get("HOME") == str(self.home) or process.cwd().startswith(str(self.home))
+                if (ours or str(self.home) in " ".join(process.cmdline())) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found

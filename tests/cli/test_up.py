@@ -1,0 +1,128 @@
+"""`arqsvc up`: everything in one terminal, nothing left behind, nothing lost."""
+
+import json
+import stat
+from signal import SIGINT, SIGKILL, SIGTERM
+
+import httpx
+import pytest
+
+from tests.cli.program import Program
+from tests.waiting import until
+
+
+@pytest.mark.parametrize("signal", [SIGTERM, SIGINT])
+async def test_it_serves_and_ends_in_order_with_nothing_left(program: Program, signal: int) -> None:
+    async with program.up() as (process, address):
+        key = json.loads((program.state / "client.json").read_text())["api_key"]
+        async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+            answer = await http.get("/api/v1/jobs", headers={"X-API-Key": key})
+            assert (answer.status_code, answer.json()) == (200, {"items": [], "next_cursor": None})
+        assert stat.S_IMODE((program.state / "client.json").stat().st_mode) == 0o600
+        assert stat.S_IMODE(program.state.stat().st_mode) == 0o700
+        process.send_signal(signal)
+        out, err = await process.communicate()
+        assert (process.returncode, b"Traceback" in out + err) == (0, False)
+    await until(lambda: not program.processes())
+
+
+async def test_the_printed_link_logs_a_browser_in_once(program: Program) -> None:
+    async with program.up() as (process, address):
+        assert process.stdout
+        link = (await process.stdout.readline()).decode().split(": ")[1].strip()
+        assert link.startswith(f"{address}/login?token=")
+        async with httpx.AsyncClient(base_url=address, trust_env=False, follow_redirects=True) as browser:
+            page = await browser.get(link)
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            assert (await browser.get("/api/v1/jobs")).status_code == 200
+        async with httpx.AsyncClient(trust_env=False) as other:
+            assert (await other.get(link)).status_code == 401
+
+
+async def test_a_second_one_on_the_same_state_says_so_in_one_line(program: Program) -> None:
+    async with program.up() as (process, _):
+        code, out, err = await program.run("up", "--port", "0")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"process {process.pid}" in err
+    assert str(program.state) in err
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line(program: Program) -> None:
+    async with program.up() as (_, address):
+        port = address.rpartition(":")[2]
+        code, out, err = await program.run("up", "--port", port, "--state", program.home / "other")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert port in err
+
+
+async def test_a_killed_one_leaves_no_process_and_the_next_has_all_jobs(program: Program) -> None:
+    async with program.up() as (process, _):
+        for _ in range(3):
+            code, out, _ = await program.run("jobs", "submit", "genomes.analyze", "-p", f"file_id={await _upload(program)}")
+            assert code == 0, out
+        process.send_signal(SIGKILL)
+        await process.wait()
+    await until(lambda: not program.processes())
+    async with program.up():
+        _, out, _ = await program.run("jobs", "list", "--json")
+        jobs = [json.loads(line) for line in out.splitlines()]
+        assert len(jobs) == 3
+        for job in jobs:
+            code, out, _ = await program.run("jobs", "watch", job["id"])
+            assert (code, "succeeded" in out) == (0, True)
+
+
+async def _upload(program: Program) -> str:
+    instance = json.loads((program.state / "client.json").read_text())
+    headers = {"X-API-Key": instance["api_key"]}
+    async with httpx.AsyncClient(base_url=instance["url"], headers=headers, trust_env=False) as http:
+        answer = await http.post("/api/v1/files?name=tiny.gb", content=TINY)
+    return str(answer.json()["id"])
+
+
+TINY = b"""LOCUS       TINY                      12 bp    DNA     linear   BCT 01-JAN-2026
+DEFINITION  Tiny.
+ACCESSION   TINY
+VERSION     TINY.1
+FEATURES             Location/Qualifiers
+     CDS             1..12
+                     /locus_tag="t1"
+ORIGIN
+        1 atgaaaaaat aa
+//
+"""
+
+
+async def test_each_url_takes_the_place_of_one_embedded_server(
+    program: Program, redis_url: str, empty_database_url: str
+) -> None:
+    async with program.up(ARQSVC_REDIS_URL=redis_url):
+        assert not (program.state / "redis").exists()
+        assert (program.state / "postgres").exists()
+    other = Program(program.home / "other")
+    other.home.mkdir()
+    async with other.up(ARQSVC_DATABASE_URL=empty_database_url, ARQSVC_REDIS_URL=redis_url):
+        assert not (other.state / "postgres").exists()
+        assert (await other.run("jobs", "list"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ARQSVC_HEARTBEAT_S", "often", "ARQSVC_HEARTBEAT_S"),
+        ("ARQSVC_DATABASE_URL", "mysql://u:secret@h/d", "postgresql://"),
+        ("ARQSVC_DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/d", "127.0.0.1:1"),
+        ("ARQSVC_REDIS_URL", "redis://:secret@127.0.0.1:1", "Redis does not answer"),
+        ("ARQSVC_STATE_DIR", "/proc/nothing", "/proc/nothing"),
+    ],
+)
+async def test_a_wrong_setting_stops_the_start_with_one_line_and_no_secret(
+    program: Program, variable: str, value: str, said: str
+) -> None:
+    code, out, err = await program.run("up", "--port", "0", **{variable: value})
+    assert (code, out) == (2, "")
+    lines = [line for line in err.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "secret" not in err
+    await until(lambda: not program.processes())
