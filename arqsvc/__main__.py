@@ -3,7 +3,7 @@
 
 def main() -> None:
     """Run the command line; ends the process with its exit code."""
-    from arqsvc.cli import commands  # noqa: PLC0415 - a child that imports this module needs no command
+    from arqsvc.cli import commands
 
     commands()
 

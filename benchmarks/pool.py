@@ -44,7 +44,7 @@ async def ours(warm: int) -> AsyncIterator[Run]:
 @asynccontextmanager
 async def peers(max_tasks: int) -> AsyncIterator[Run]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", *PRELOAD])  # else each child imports __main__ anew
+    context.set_forkserver_preload([*PRELOAD, "arqsvc.infra.pool", "pebble"])  # its children import this __main__
     pool = pebble.ProcessPool(max_workers=2, max_tasks=max_tasks, context=context, initializer=guard)
 
     async def run(function: Callable[..., Any], *args: Any) -> Any:
@@ -88,8 +88,11 @@ async def measured(way: Way) -> dict[str, float]:
 def cpu_s() -> float:
     """CPU seconds of this process and of all below it, the dead included."""
     own = resource.getrusage(resource.RUSAGE_SELF)
-    below = psutil.Process().children(recursive=True)
-    return own.ru_utime + own.ru_stime + float(sum(sum(process.cpu_times()[:4]) for process in below))
+    total_s = own.ru_utime + own.ru_stime
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            total_s += sum(process.cpu_times()[:4])
+    return total_s
 
 
 async def killed(run: Run) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from arqsvc.infra.db import migrate
 from arqsvc.settings import Settings
 from tests import servers
+from tests.cli.program import Program
 from tests.service import Service, open_service
 
 SHARED_DATA = Path(os.environ.get("ARQSVC_TEST_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -18,13 +20,17 @@ LONGEST_CALLBACK_S = 0.5
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what reads the shared data where that folder is absent."""
-    if SHARED_DATA.is_dir():
-        return
-    absent = [item for item in items if item.get_closest_marker("shared_data")]
-    if absent:
+    """Deselect what needs the shared data, or programs of Debian, where these are absent; `.ci/run` has them all."""
+
+    def runs(item: pytest.Item) -> bool:
+        debian = item.get_closest_marker("debian")
+        return (SHARED_DATA.is_dir() or not item.get_closest_marker("shared_data")) and (
+            debian is None or all(map(shutil.which, debian.args))
+        )
+
+    if absent := [item for item in items if not runs(item)]:
         config.hook.pytest_deselected(items=absent)
-        items[:] = [item for item in items if not item.get_closest_marker("shared_data")]
+        items[:] = [item for item in items if runs(item)]
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +120,11 @@ async def service(api: Service) -> AsyncIterator[Service]:
     """The API with a worker that serves the queue `test`."""
     async with servers.worker_process(api.settings):
         yield api
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """The program, for a user with an empty home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Program(home)

@@ -64,8 +64,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def worker_process(settings: Settings, module: str = "tests.flow.worker") -> AsyncIterator[Guarded]:
+async def worker_process(settings: Settings, *module: str) -> AsyncIterator[Guarded]:
     """Run a worker in a process of its own; by default one that knows the kinds of `tests.flow.kinds`."""
-    command = [sys.executable, "-m", module]
+    command = [sys.executable, "-m", *(module or ("tests.flow.worker",))]
     async with guarded(command, stop_signal=SIGTERM, grace_s=20, env=environment(settings)) as worker:
         yield worker

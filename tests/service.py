@@ -1,6 +1,6 @@
 """A whole service: the API in this process, a worker in another, a client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret
 from arqsvc.cli.instance import listening_on, serving
 from arqsvc.client import Client
+from arqsvc.jobs.declare import Params
 from arqsvc.settings import Settings
 from tests.flow.kinds import PARAMS
 
@@ -31,10 +32,10 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
-    """Run the API, with the kinds of `tests.flow.kinds`, in this process."""
+async def open_service(settings: Settings, params: Mapping[str, type[Params]] = PARAMS) -> AsyncIterator[Service]:
+    """Run the API in this process, by default with the kinds of `tests.flow.kinds`."""
     with listening_on("127.0.0.1", 0) as listening:
-        async with serving(create_app(settings, PARAMS), listening) as url:
+        async with serving(create_app(settings, params), listening) as url:
             key = await create_secret(KeyKind.KEY, owner="tester", name="test")
             headers = {"Authorization": f"Bearer {key}"}
             async with (

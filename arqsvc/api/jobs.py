@@ -1,7 +1,7 @@
 """POST /api/v1/jobs/{kind}, GET, list, cancel, retry; and a job as JSON."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from arqsvc.api.problems import fault, invalid
 from arqsvc.errors import InvalidParams, NotFound, TooLarge, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params, file_fields
-from arqsvc.jobs.events import latest_progress
+from arqsvc.jobs.events import PROGRESS, latest_progress
 from arqsvc.jobs.files import FileRecord, find_file
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
@@ -118,20 +118,20 @@ async def jobs_as_json(infra: Infra, jobs: Sequence[JobRecord]) -> list[dict[str
     ids = [job.id for job in jobs]
     attempts = await AttemptRecord.filter(job_id__in=ids).order_by("number") if ids else []
     files = await FileRecord.filter(job_id__in=ids).order_by("name") if ids else []
-    running = await latest_progress(infra.redis, [job.id for job in jobs if job.state == State.RUNNING])
+    progress = await latest_progress(infra.redis, jobs)
     return [
         _job_as_json(
             job,
             [attempt for attempt in attempts if attempt.job_id == job.id],  # type: ignore[attr-defined]
             [file for file in files if file.job_id == job.id],  # type: ignore[attr-defined]
-            running[job.id]["last"] if job.id in running else job.progress,
+            progress.get(job.id),
         )
         for job in jobs
     ]
 
 
 def _job_as_json(
-    job: JobRecord, attempts: Iterable[AttemptRecord], files: Iterable[FileRecord], progress: Any
+    job: JobRecord, attempts: Iterable[AttemptRecord], files: Iterable[FileRecord], kept: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     return {
         "id": str(job.id),
@@ -141,7 +141,7 @@ def _job_as_json(
         "params": job.params,
         "result": job.result,
         "error": job.error,
-        "progress": progress,
+        "progress": {name: kept["last"][name] for name in PROGRESS} if kept else None,
         "attempt": job.attempt,
         "tries": job.tries,
         "queue": job.queue,

@@ -100,7 +100,13 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[str]:
         CannotStart: the application could not start.
     """
     config = uvicorn.Config(
-        app, lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S, ws="auto"
+        app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        ws="auto",
     )
     server = _Server(config)
     async with asyncio.TaskGroup() as group:

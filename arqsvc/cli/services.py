@@ -1,6 +1,7 @@
 """The commands that run a service, or a part of one: up, api, worker, migrate, keys."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ async def worker(settings: Settings, queues: list[str]) -> int:
     from arqsvc.worker.worker import open_worker
 
     log_to(settings.log_level, settings.log_file)
+    os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "matplotlib"))  # else it writes into ~/.cache
     queues = queues or sorted({kind.queue for kind in load_params().values()})
     with stopped_by_signals() as stop:
         async with open_worker(settings, queues, load_jobs, CHILD_MODULES) as process:

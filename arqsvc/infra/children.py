@@ -138,7 +138,8 @@ class Child:
             self._on_report = on_report
         self._server.order(WATCH, self._number, ceiling_bytes)
         with suppress(BrokenPipeError, ConnectionResetError):
-            await self._loop.sock_sendall(self._channel, SIZE.pack(len(request)) + request)
+            await self._loop.sock_sendall(self._channel, SIZE.pack(len(request)))
+            await self._loop.sock_sendall(self._channel, request)
         await asyncio.shield(self.ended)
 
     async def dead(self) -> End:

@@ -111,7 +111,9 @@ class _ForkServer:
 
     def _obey(self) -> bool:
         """Carry out the next order; at the end of all orders kill every child and return False."""
-        order, descriptors, _, _ = socket.recv_fds(self._control, ORDER.size, 2, socket.MSG_WAITALL)
+        order, descriptors = b"", list[int]()
+        with suppress(ConnectionResetError):  # the pool's process died before it had read what we told it
+            order, descriptors, _, _ = socket.recv_fds(self._control, ORDER.size, 2, socket.MSG_WAITALL)
         verb, number, ceiling_bytes = ORDER.unpack(order) if order else (KILL, None, 0)
         if verb == FORK:
             self._fork(number, descriptors)
@@ -167,6 +169,7 @@ class _ForkServer:
                     child.kill()  # those of its group that it left behind
 
     def _bury(self) -> None:
+        """Tell the pool of each group of which nothing is left."""
         for child in [child for child in self._children.values() if child.gone()]:
             del self._children[child.pid]
             self._tell(child)

@@ -1,7 +1,8 @@
 """Runs a pure function in a child process that can be killed alone.
 
-`forkserver.py` forks one child a call, a few ahead of time; a child that is used once has no state, and no pool of children
-exists that one of them could break. NUMBERS
+Every call has a forked child of its own, since what is not shared need not be guarded, or rebuilt when a child breaks
+it. That costs 3 to 7 ms a call, against 0.3 ms with pebble's reused children and 56 to 60 ms with pebble and a child a
+call; a cancelled call in C code is dead after 2 to 10 ms, with pebble after 46 to 74 (`python -m benchmarks.pool`).
 """
 
 import asyncio

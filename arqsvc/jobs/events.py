@@ -17,7 +17,7 @@ from uuid import UUID
 
 from arqsvc.errors import InvalidParams
 from arqsvc.infra.redis import WAIT_S, ArqRedis, RedisError, from_json, to_json
-from arqsvc.jobs.record import FINAL, EventRecord, Moved, State
+from arqsvc.jobs.record import FINAL, EventRecord, JobRecord, Moved, State
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ LOOK_S = 2.0
 PROGRESS_S = 0.25
 """Least seconds between two pieces of progress of one job within a step."""
 PROGRESS_TTL_S = 86_400
+PROGRESS = ("step", "fraction", "done", "total", "unit")
+"""What a client sees of a piece of progress."""
 
 
 class EventId(NamedTuple):
@@ -83,7 +85,7 @@ async def announce(redis: ArqRedis, moved: Iterable[Moved]) -> None:
     try:
         async with redis.pipeline(transaction=False) as pipe:
             for job in moved:
-                pipe.xadd(STREAM, {"j": to_json([str(job.id), job.seq, 0, None])}, maxlen=STREAM_LENGTH)
+                pipe.xadd(STREAM, {"j": to_json([str(job.id), job.seq, None])}, maxlen=STREAM_LENGTH)
             await pipe.execute()
     except (RedisError, OSError) as error:
         logger.warning("events not announced", extra={"error": str(error)})
@@ -96,10 +98,10 @@ class ProgressWriter:
     redis: ArqRedis
     job: UUID
     seq: int
-    last: dict[str, Any] | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
     _n: int = 0
-    _unsent: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    _last: dict[str, Any] | None = None
+    _unsent: list[dict[str, Any]] = field(default_factory=list)
     _sent_at: float = 0.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _step_sent: str | None = None
@@ -107,17 +109,21 @@ class ProgressWriter:
 
     def note(self, step: str, done: float, total: float, unit: str | None) -> None:
         """Take down where the work stands; never waits."""
-        fraction = min(1.0, max(0.0, done / total)) if total > 0 else 0.0
-        now = {"step": step, "fraction": fraction, "done": done, "total": total, "unit": unit}
-        new_step = self.last is None or self.last["step"] != step
-        if self._unsent and not new_step and self._unsent[-1][1]["step"] == step:
-            self._unsent.pop()
         self._n += 1
-        self._unsent.append((self._n, now))
-        self.last = now
-        if new_step:
-            self.steps.append({"n": self._n, "at": datetime.now(UTC).isoformat(), **now})
+        fraction = min(1.0, max(0.0, done / total)) if total > 0 else 0.0
+        values = (step, fraction, done, total, unit)
+        entry = {"n": self._n, "at": datetime.now(UTC).isoformat(), **dict(zip(PROGRESS, values, strict=True))}
+        if not self.steps or self.steps[-1]["step"] != step:
+            self.steps.append(entry)
+        elif self._unsent and self._unsent[-1]["step"] == step:
+            self._unsent.pop()
+        self._unsent.append(entry)
         self._wake.set()
+        self._last = entry
+
+    def kept(self) -> dict[str, Any] | None:
+        """Return what a late reader is told: every step as it was entered, and the last progress."""
+        return {"seq": self.seq, "last": self._last, "steps": self.steps} if self._last else None
 
     def close(self) -> None:
         """Let `run` send what is left, and end. Not by a cancel, which redis-py may swallow while it connects."""
@@ -128,7 +134,7 @@ class ProgressWriter:
         """Send what is noted, until closed."""
         while not self._closed.is_set():
             await self._wake.wait()
-            if len(self._unsent) == 1 and self._unsent[0][1]["step"] == self._step_sent:
+            if len(self._unsent) == 1 and self._unsent[0]["step"] == self._step_sent:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._sent_at + PROGRESS_S - time.monotonic()):
                         await self._closed.wait()
@@ -141,27 +147,26 @@ class ProgressWriter:
         batch, self._unsent = self._unsent, []
         if not batch:
             return
-        self._sent_at, self._step_sent = time.monotonic(), batch[-1][1]["step"]
+        self._sent_at, self._step_sent = time.monotonic(), batch[-1]["step"]
         try:
             async with self.redis.pipeline(transaction=False) as pipe:
-                for n, progress in batch:
-                    pipe.xadd(STREAM, {"j": to_json([str(self.job), self.seq, n, progress])}, maxlen=STREAM_LENGTH)
-                kept = {"seq": self.seq, "n": batch[-1][0], "last": batch[-1][1], "steps": self.steps}
-                pipe.set(_progress_key(self.job), to_json(kept), ex=PROGRESS_TTL_S)
+                for entry in batch:
+                    pipe.xadd(STREAM, {"j": to_json([str(self.job), self.seq, entry])}, maxlen=STREAM_LENGTH)
+                pipe.set(_progress_key(self.job), to_json(self.kept()), ex=PROGRESS_TTL_S)
                 await pipe.execute()
         except (RedisError, OSError) as error:
             logger.warning("progress not sent", extra={"error": str(error)})
 
 
-async def latest_progress(redis: ArqRedis, jobs: list[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Return, by job, `{"seq", "n", "last", "steps"}` of the running attempt, as far as Redis knows it."""
-    if not jobs:
-        return {}
+async def latest_progress(redis: ArqRedis, jobs: Sequence[JobRecord]) -> dict[UUID, dict[str, Any]]:
+    """Return what `ProgressWriter.kept` says, by job: from Redis of one that runs, from its row of another."""
+    found = {job.id: job.progress for job in jobs if job.progress}
+    running = [job.id for job in jobs if job.state == State.RUNNING]
     try:
-        values = await redis.mget([_progress_key(job) for job in jobs])
+        values = await redis.mget([_progress_key(job) for job in running]) if running else []
     except (RedisError, OSError):
-        return {}
-    return {job: from_json(value) for job, value in zip(jobs, values, strict=True) if value}
+        return found
+    return found | {job: from_json(value) for job, value in zip(running, values, strict=True) if value}
 
 
 @dataclass(eq=False)
@@ -206,18 +211,15 @@ class EventHub:
         while True:
             found = await self._redis.xread({STREAM: last}, count=1000, block=int(WAIT_S * 1000))
             for _, entries in found or ():
-                for last, fields in entries:
-                    self._hand_on(from_json(fields[b"j"]), last)
+                for last, fields in entries:  # noqa: B007 - where the next read begins
+                    self._hand_on(from_json(fields[b"j"]))
 
-    def _hand_on(self, entry: list[Any], stream_id: bytes) -> None:
+    def _hand_on(self, entry: list[Any]) -> None:
         job = UUID(entry[0])
         followers = self._followers.get(job)
         if not followers:
             return
-        event = None
-        if entry[3] is not None:
-            at = datetime.fromtimestamp(int(stream_id.partition(b"-")[0]) / 1000, UTC)
-            event = Event(EventId(entry[1], entry[2]), "progress", job, at, entry[3])
+        event = _progress_event(job, entry[1], entry[2]) if entry[2] else None
         for follower in followers:
             follower.push(event)
 
@@ -225,12 +227,11 @@ class EventHub:
 async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[Event]:
     """Yield the story of one job behind `after`, and then what comes; ends with its final state."""
     with hub.subscribed(job) as subscription:
-        async for event, last in _told(redis, job, after):
+        events, ended = await _told(redis, job, after)
+        for event in events:
             yield event
             after = event.id
-            if last:
-                return
-        while True:
+        while not ended:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await subscription.wake.wait()
@@ -241,8 +242,7 @@ async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> A
                 if event.id > after:
                     yield event
                     after = event.id
-            if _ended(changes):
-                return
+            ended = _ended(changes)
 
 
 def _ended(changes: Sequence[Event]) -> bool:
@@ -250,22 +250,25 @@ def _ended(changes: Sequence[Event]) -> bool:
     return bool(changes) and changes[-1].data["state"] in FINAL
 
 
-async def _told(redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[tuple[Event, bool]]:
-    """Yield what a late reader missed, and whether it is the last: changes of state, steps, the last progress."""
+async def _told(redis: ArqRedis, job: UUID, after: EventId) -> tuple[list[Event], bool]:
+    """Return what a late reader missed, and whether that is all: changes of state, steps, and the last progress."""
     changes = await _changes(job, after)
-    for event in changes:
-        after = event.id
-        yield event, event is changes[-1] and _ended(changes)
-    kept = (await latest_progress(redis, [job])).get(job)
-    if kept is None or kept["seq"] != after.seq:
-        return
-    for step in kept["steps"]:
-        data = {name: step[name] for name in ("step", "fraction", "done", "total", "unit")}
-        if (at := EventId(kept["seq"], step["n"])) > after:
-            yield Event(at, "progress", job, datetime.fromisoformat(step["at"]), data), False
-            after = at
-    if (at := EventId(kept["seq"], kept["n"])) > after:
-        yield Event(at, "progress", job, datetime.now(UTC), kept["last"]), False
+    kept = (await latest_progress(redis, [await JobRecord.get(id=job)])).get(job)
+    told = [*changes, *(_kept_events(job, kept) if kept else ())]
+    return sorted((event for event in told if event.id > after), key=lambda event: event.id), _ended(changes)
+
+
+def _kept_events(job: UUID, kept: Mapping[str, Any]) -> Iterator[Event]:
+    """Yield the steps of an attempt and its last progress, as `ProgressWriter` keeps them."""
+    for entry in kept["steps"]:
+        yield _progress_event(job, kept["seq"], entry)
+    if kept["last"]["n"] > kept["steps"][-1]["n"]:
+        yield _progress_event(job, kept["seq"], kept["last"])
+
+
+def _progress_event(job: UUID, seq: int, entry: Mapping[str, Any]) -> Event:
+    data = {name: entry[name] for name in PROGRESS}
+    return Event(EventId(seq, entry["n"]), "progress", job, datetime.fromisoformat(entry["at"]), data)
 
 
 async def _changes(job: UUID, after: EventId) -> list[Event]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from arqsvc.errors import ArqsvcError, InvalidParams, JobFailed, Rejected, Retryable, TimedOut, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.infra.pool import Pool
-from arqsvc.infra.storage import scratch_folder
+from arqsvc.infra.storage import disk_errors, scratch_folder
 from arqsvc.jobs import record
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Result
@@ -140,7 +140,7 @@ class Runner:
             claimed.id,
             claimed.attempt,
             end,
-            progress=progress.last,
+            progress=progress.kept(),
             peak_memory_bytes=context.peak_memory_bytes if context else 0,
             cpu_s=context.cpu_s if context else 0.0,
             files=context.files if context and end.state == State.SUCCEEDED else (),
@@ -162,7 +162,8 @@ async def _call(job: Job[Any, Any] | None, claimed: Moved, context: JobContext) 
         params = job.params.model_validate(claimed.params)
     except ValidationError as error:
         raise InvalidParams(f"The stored parameters do not fit {claimed.kind}: {error}.") from error
-    result: Result = await job.run(context, params)
+    with disk_errors(context.scratch):
+        result: Result = await job.run(context, params)
     return result
 
 

@@ -39,8 +39,11 @@ async def test_the_demo_needs_nothing_and_leaves_a_report(program: Program) -> N
     assert len(list(folder.glob("*.svg"))) >= 5
     assert str(Path("arqsvc-out") / "NC_000932.1" / "report.html") in out
     assert "154,478 bp" in out
-    assert ["upload", "codon analysis", "visualization", "complete"] == [
-        step for step in ("upload", "codon analysis", "visualization", "complete") if step in err
+    assert [step for step in ("upload", "codon analysis", "visualization", "complete") if step in err] == [
+        "upload",
+        "codon analysis",
+        "visualization",
+        "complete",
     ]
     await until(lambda: not program.processes())
 

@@ -58,7 +58,8 @@ async def test_a_port_that_is_taken_is_said_in_one_line(program: Program) -> Non
 async def test_a_killed_one_leaves_no_process_and_the_next_has_all_jobs(program: Program) -> None:
     async with program.up() as (process, _):
         for _ in range(3):
-            code, out, _ = await program.run("jobs", "submit", "genomes.analyze", "-p", f"file_id={await _upload(program)}")
+            file = await _upload(program)
+            code, out, _ = await program.run("jobs", "submit", "genomes.analyze", "-p", f"file_id={file}")
             assert code == 0, out
         process.send_signal(SIGKILL)
         await process.wait()

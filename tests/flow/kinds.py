@@ -118,7 +118,7 @@ async def eat(ctx: JobContext, params: Eat) -> Said:
 
 
 def fill(size_bytes: int) -> int:
-    pieces = []
+    pieces: list[bytearray] = []
     while sum(map(len, pieces)) < size_bytes:
         pieces.append(bytearray(os.urandom(1 << 20)) * 8)
     return len(pieces)

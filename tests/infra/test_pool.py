@@ -21,16 +21,13 @@ import uvloop
 from arqsvc import errors
 from arqsvc.errors import ArqsvcError, BadInput, ChildDied, OutOfMemory, Retryable
 from arqsvc.infra.pool import ChildError, Pool, Usage
-
-sys.path.insert(0, str(Path(__file__).parent))  # where the children, too, find the module of their functions
-
-import pool_work as work
+from tests.infra import pool_work as work
 
 MIB = 1 << 20
 A_PARENT = """
 import asyncio, sys
 from arqsvc.infra.pool import Pool
-import pool_work
+from tests.infra import pool_work
 print("imported", flush=True)
 async def main():
     async with Pool(size=2, warm=2) as pool:
@@ -105,7 +102,7 @@ async def waiting_call(pool: Pool, tmp_path: Path) -> AsyncIterator[None]:
 
 
 async def test_a_result_of_many_megabytes_comes_back_and_so_do_arguments(pool: Pool) -> None:
-    data = os.urandom(8 * MIB)
+    data = bytes(range(256)) * 8192
     assert await pool.run(bytes.__add__, data, data) == data + data
 
 
@@ -244,22 +241,26 @@ async def test_when_the_fork_server_is_killed_its_children_die_and_another_is_st
     assert "Fork server died, starting another" in caplog.messages
 
 
-@pytest.mark.parametrize("victims", ["parent", "parent and fork server"])
-def test_a_killed_parent_leaves_no_child_no_grandchild_no_fork_server(victims: str) -> None:
+@pytest.mark.parametrize("first", ["parent", "an idle child", "fork server"])
+def test_a_killed_parent_leaves_no_child_no_grandchild_no_fork_server(first: str) -> None:
     command = [sys.executable, "-c", A_PARENT]
-    paths = os.pathsep.join(sys.path)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
-    ) as parent:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "imported\n"
         busy = processes(parent.stdout.readline())
-        family = psutil.Process(parent.pid).children(recursive=True)
+        [server] = psutil.Process(parent.pid).children()
+        family = [server, *server.children(recursive=True)]
         assert set(family) > set(busy)
-        if victims == "parent and fork server":
-            psutil.Process(parent.pid).children()[0].kill()
+        parent.send_signal(signal.SIGSTOP)
+        if first == "an idle child":  # which the server tells to the parent, who will not read it
+            [idle, *_] = set(server.children()) - set(busy)
+            idle.kill()
+            assert left([idle]) == []
+        elif first == "fork server":
+            server.kill()
         parent.kill()
-        assert parent.stdout.read() == "", "a child has imported the parent's __main__"
+        assert parent.stdout.read() == "", "a child has imported the parent's __main__, or the server has failed"
     assert left(family) == []
 
 
@@ -294,8 +295,8 @@ async def test_an_error_of_others_crosses_as_itself(pool: Pool, error: Exception
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("keyword", "pool_work.NeedsKeyword: value is 3"),
-        ("twice", "pool_work.SaysTwice: again: no"),
+        ("keyword", "tests.infra.pool_work.NeedsKeyword: value is 3"),
+        ("twice", "tests.infra.pool_work.SaysTwice: again: no"),
         ("lambda", r"ValueError: \('in a lambda', <function"),
         ("exit", "SystemExit: 3"),
         ("interrupt", "KeyboardInterrupt: Ctrl-C"),
@@ -411,7 +412,7 @@ def test_the_pool_works_on_uvloop_too() -> None:
     async def main() -> None:
         async with Pool(size=2) as pool:
             reports = Reports()
-            data = os.urandom(4 * MIB)
+            data = bytes(range(256)) * 8192
             assert await pool.run(bytes.__add__, data, data) == data + data
             with pytest.raises(ChildDied):
                 await pool.run(os._exit, 4)

@@ -1,4 +1,5 @@
 """Genomes: analysis of annotated sequence records.
 
-Sources: GenBank and RefSeq flat files (INSDC; NCBI places no restriction on their use). What to cite stands in each report.
+Sources: GenBank and RefSeq flat files (INSDC; NCBI places no restriction on their use). What to cite stands in each
+report.
 """

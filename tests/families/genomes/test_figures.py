@@ -122,7 +122,7 @@ def test_a_map_of_five_thousand_genes_is_one_element_a_kind_and_under_half_a_meg
     filled = [path for path in root.iter(f"{SVG}path") if "#0072b2" in path.get("style", "")]
     assert max(path.get("d", "").count("M") for path in filled) == 5000
     assert (tmp_path / "map.svg").stat().st_size < 500_000
-    assert {"CDS", "tRNA", "0 Mb", "CDS of the reverse strand"} <= set(words(tmp_path / "map.svg"))
+    assert {"CDS", "tRNA, outer half", "0 Mb", "CDS of the reverse strand"} <= set(words(tmp_path / "map.svg"))
 
 
 def test_a_small_map_names_its_genes_and_a_large_one_does_not(tmp_path: Path) -> None:
@@ -207,3 +207,22 @@ def test_spread_names_keep_order_distance_and_room(places: list[float], gap: flo
     assert (np.diff(placed) >= room - 1e-9).all()
     assert placed.min() >= -1e-9
     assert placed.max() <= 100 + 1e-9
+
+
+def test_a_gene_that_lies_in_another_record_is_not_on_the_map(tmp_path: Path) -> None:
+    away = features([("CDS", 0, 0, 1, "away"), ("CDS", 10, 400, 1, "here")])
+    assert gene_map.gene_count(away) == 1
+    draw_circular_map(tmp_path / "map.svg", away, "x", 1000)
+    assert "away" not in words(tmp_path / "map.svg")
+
+
+def test_gene_features_are_drawn_only_where_there_is_no_product() -> None:
+    bare, full = [("gene", 0, 900, 1, "g")], [("gene", 0, 900, 1, "g"), ("CDS", 0, 900, 1, "g")]
+    assert [piece.kind for piece in gene_map.pieces(features(bare), 1)] == ["gene"]
+    assert [piece.kind for piece in gene_map.pieces(features(full), 1)] == ["CDS"]
+
+
+def test_a_linear_chromosome_of_eight_thousand_genes_stays_small(tmp_path: Path) -> None:
+    draw_strips(tmp_path / "map.svg", [("S1.1", 8_000_000, bacterial(8000))])
+    assert (tmp_path / "map.svg").stat().st_size < 900_000
+    assert "Position (Mb)" in words(tmp_path / "map.svg")

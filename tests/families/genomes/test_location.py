@@ -54,6 +54,9 @@ def test_what_makes_no_one_molecule_is_not_joined(text: str) -> None:
     assert not location.joined
 
 
-@pytest.mark.parametrize("text", ["", "x", "1..", "join(1..3,7..9", "complement(1..3", "1..3)", 'replace(1..2,"a")'])
+NO_LOCATIONS = ("", "x", "1..", "join(1..3,7..9", "complement(1..3", "1..3)", 'replace(1..2,"a")', "1.." + "9" * 30)
+
+
+@pytest.mark.parametrize("text", [*NO_LOCATIONS, "9" * 5000, "complement(" * 5000 + "1..3" + ")" * 5000])
 def test_what_is_no_location_has_no_parts(text: str) -> None:
     assert parse_location(text) == Location((), joined=False)

@@ -1,3 +1,5 @@
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,17 @@ def test_a_lost_base_makes_its_odds_undefined(tmp_path: Path) -> None:
     assert odds["AA"] == 1
     assert odds["AC"] is None
     assert list(odds) == sorted(odds)
+
+
+def test_pairs_are_counted_once_over_a_long_record(tmp_path: Path) -> None:
+    letters = "".join(np.random.default_rng(3).choice(list("ACGTN"), 600_000, p=[0.3, 0.2, 0.2, 0.29, 0.01]))
+    facts = measure(written(tmp_path, record(letters))).statistics
+    pairs = Counter(x + y for x, y in pairwise(letters) if "N" not in x + y)
+    known = {base: letters.count(base) for base in "ACGT"}
+    assert {base: facts.bases[base] for base in "ACGT"} == known
+    share = {base: count / sum(known.values()) for base, count in known.items()}
+    expected = {pair: n / pairs.total() / share[pair[0]] / share[pair[1]] for pair, n in pairs.items()}
+    assert dict(facts.dinucleotide_odds) == pytest.approx(expected)
 
 
 def windows(*letters: str) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:

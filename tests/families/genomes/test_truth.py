@@ -160,7 +160,10 @@ def test_incomplete_stops_of_a_mitochondrion_are_explained(shared_data: Path) ->
 
 def test_the_odd_files_that_can_be_analysed_are(shared_data: Path) -> None:
     odd = shared_data / "genomes" / "odd"
-    expected = {row["file"].rsplit("/", 1)[1]: row["biopython"] for row in json.loads((odd / "../../truth/odd_genbank.json").read_text())}
+    expected = {
+        row["file"].rsplit("/", 1)[1]: row["biopython"]
+        for row in json.loads((odd / "../../truth/odd_genbank.json").read_text())
+    }
     for name in ("D12555_no_cds.gbk", "bad_loc_wrap.gb", "cor6_6.gb"):
         records = measure(odd / name).records
         assert [(record.accession, record.length_bp, record.genes.cds) for record in records] == [

@@ -110,14 +110,13 @@ def _pieces(record: Record, rows: Integers, readable: Flags) -> tuple[list[bytes
     pieces, rest = [], []
     for row, has_codons in zip(rows.tolist(), readable.tolist(), strict=True):
         parts = range(offsets[row], offsets[row + 1]) if has_codons else ()
-        piece = b"".join(
-            [
-                forward[starts[part] : ends[part]]
-                if strands[part] > 0
-                else reverse[size - ends[part] : size - starts[part]]
-                for part in parts
-            ]
-        )
+        stretches = [
+            forward[starts[part] : ends[part]]
+            if strands[part] > 0
+            else reverse[size - ends[part] : size - starts[part]]
+            for part in parts
+        ]
+        piece = stretches[0] if len(stretches) == 1 else b"".join(stretches)
         end = len(piece) - (len(piece) - skips[row]) % 3
         rest.append(piece[end:].translate(_LETTERS + bytes(250)).decode() if end < len(piece) else "")
         pieces.append(piece[skips[row] : end])

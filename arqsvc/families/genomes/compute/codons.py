@@ -154,13 +154,13 @@ def _genes(records: Sequence[Record], codings: Sequence[Coding]) -> GeneCodons:
     counts = np.concatenate([_counts(coding) for coding in codings])
     at = list(zip(place.tolist(), feature.tolist(), strict=True))
     features = [record.features for record in records]
-    by_position = [_share(counts, _LETTERS[:, position], np.ones(64, bool)) for position in range(3)]
+    codons = counts.sum(1)
+    by_position = (counts @ _LETTERS.astype(np.float64)).T / codons
     nc, gc3s = np.full(len(counts), np.nan), np.full(len(counts), np.nan)
     for number in np.unique(code).tolist():
         rows = code == number
         nc[rows] = effective_number_of_codons(counts[rows], genetic_code(number))
         gc3s[rows] = gc_at_synonymous_thirds(counts[rows], genetic_code(number))
-    codons = counts.sum(1)
     return GeneCodons(
         record=place,
         feature=feature,

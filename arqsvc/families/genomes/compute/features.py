@@ -38,7 +38,7 @@ class _Table:
     def __init__(self, table: bytes, accession: str) -> None:
         self.ascii = table.isascii()
         self.text = table.decode("latin-1")
-        padded = table + b"\n" + b" " * 64
+        padded = (table if table.endswith(b"\n") else table + b"\n") + b" " * 64
         self.bytes = np.frombuffer(padded, np.uint8)
         self.words = words_of(padded)
         ends = np.flatnonzero(self.bytes == _NEWLINE)
@@ -125,7 +125,7 @@ class _Table:
         values = [self.text[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True)]
         if name == "translation":
             return ["".join(value.replace(_INDENT, "").split()) for value in values]
-        inner = np.searchsorted(self.quotes, end) > np.searchsorted(self.quotes, start)
+        inner = np.array(['"' in value for value in values], bool)
         for place in np.flatnonzero(inner | self.many_lines[entries] | ~quoted):
             value = values[place].strip()
             if not quoted[place]:
@@ -211,16 +211,19 @@ class _Places:
     """Where all features lie, from the texts of their locations."""
 
     def __init__(self, texts: list[str], *, circle_bp: int | None) -> None:
-        rows: list[tuple[int, int, int]] = []
+        start0, end0, strand = [0] * len(texts), [0] * len(texts), [0] * len(texts)
         odd: dict[int, Location] = {}
         for row, text in enumerate(texts):
-            reverse = text.startswith("complement(")
-            first, dots, last = (text[11:-1] if reverse else text).partition("..")
-            if dots and first.isdecimal() and last.isdecimal() and (start := int(first)) <= (end := int(last)):
-                rows.append((start - 1, end, -1 if reverse else 1))
+            reverse = text.startswith("complement(") and text.endswith(")")
+            first, _, last = (text[11:-1] if reverse else text).partition("..")
+            plain = first.isdecimal() and last.isdecimal() and len(first) <= len(last) < 13
+            if plain and (start := int(first)) <= (end := int(last)):
+                start0[row], end0[row], strand[row] = start - 1, end, -1 if reverse else 1
             else:
                 odd[row] = _split_at_origin(parse_location(text), circle_bp)
-                rows.append((0, 0, 0))
+        self.start0, self.end0 = np.array(start0, np.int64), np.array(end0, np.int64)
+        self.strand = np.array(strand, np.int8)
+        self.length_bp = self.end0 - self.start0
         counts = np.ones(len(texts), np.int64)
         self.flags = {name: np.zeros(len(texts), bool) for name in ("partial5", "partial3", "remote")}
         self.flags["joined"] = np.ones(len(texts), bool)
@@ -229,10 +232,7 @@ class _Places:
             for name, flags in self.flags.items():
                 flags[row] = getattr(location, name)
         self.part_offset = np.concatenate(([0], np.cumsum(counts)))
-        single = np.array(rows, np.int64).reshape(-1, 3)
-        self.parts = np.repeat(single, counts, axis=0)
-        self.start0, self.end0, self.strand = single[:, 0].copy(), single[:, 1].copy(), single[:, 2].astype(np.int8)
-        self.length_bp = self.end0 - self.start0
+        self.parts = np.repeat(np.array([start0, end0, strand], np.int64).T, counts, axis=0)
         for row, location in odd.items():
             if location.parts:
                 own = np.array(location.parts, np.int64)

@@ -41,7 +41,7 @@ LIMIT_BYTES = 1024**3
 
 _CHUNK_BYTES = 4 * 1024**2
 _ILLEGAL = 255
-_LOCUS = re.compile(r"LOCUS +(\S+) +(\d+) +(bp|aa|rc)\b(.*)", re.IGNORECASE)
+_LOCUS = re.compile(r"LOCUS +(\S+) +(\d{1,12}) +(bp|aa|rc)\b(.*)", re.IGNORECASE)
 _LOCUS_RUN_TOGETHER = re.compile(r"LOCUS +(\S*\d) +(bp|aa|rc)\b(.*)", re.IGNORECASE)
 _MOLECULE = re.compile(r"\b((?:[sdm]s-)?(?:[a-z]{1,3})?[DR]NA)\b", re.IGNORECASE)
 
@@ -167,7 +167,7 @@ def _normalised(text: bytes) -> bytes:
         _refuse(
             f"The file holds binary data (a NUL at byte {text.index(0)}), not text. Give a GenBank flat file.", "binary"
         )
-    if not re.match(rb"LOCUS[ \t]", text, re.IGNORECASE):
+    if not re.match(rb"LOCUS[ \t]", text):
         _refuse_format(text)
     return text
 

@@ -257,5 +257,5 @@ def _operon_sizes(record: Record, genes: Integers, is_cds: Flags) -> Integers:
     if linked.all():
         return np.array([len(genes)])
     breaks = np.flatnonzero(~linked)
-    sizes = np.diff(np.append(breaks, breaks[0] + len(genes)))
+    sizes = np.roll(np.diff(np.append(breaks, breaks[0] + len(genes))), 1)
     return sizes[sizes > 1]

@@ -6,7 +6,10 @@ Grammar: The DDBJ/ENA/GenBank Feature Table Definition, section 3.4.
 import re
 from dataclasses import dataclass
 
-_RANGE = re.compile(r"(complement\()?(<?)(\d+)\.\.(>?)(\d+)(\))?")
+_RANGE = re.compile(r"(complement\()?(<?)(\d{1,12})\.\.(>?)(\d{1,12})(\))?")
+_GREATEST = 10**12
+"""Beyond it a position is no position, and no 64-bit integer soon."""
+
 _OPERATOR = re.compile(r"(complement|join|order|bond|one-of|gap)\(")
 _REMOTE = re.compile(r"[A-Za-z][\w.|-]*:")
 _POSITION = re.compile(r"([<>]?)(?:one-of\((\d+(?:,\d+)*)\)|\((\d+\.\d+)\)|(\d+\.\d+)|(\d+))")
@@ -40,7 +43,7 @@ def parse_location(text: str) -> Location:
     reader = _Reader(text)
     try:
         spans = reader.spans()
-    except ValueError:
+    except (ValueError, RecursionError):
         return Location((), joined=False)
     if reader.rest():
         return Location((), joined=False)
@@ -114,6 +117,8 @@ class _Reader:
             raise ValueError(self.rest())
         self.at = match.end()
         choices = [int(digits) for digits in re.findall(r"\d+", match[0])]
+        if max(choices) > _GREATEST:
+            raise ValueError(match[0])
         return min(choices) if lowest else max(choices), bool(match[1])
 
     def _take(self, token: str) -> bool:

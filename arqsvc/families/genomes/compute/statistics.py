@@ -36,6 +36,9 @@ MIN_WINDOWS = 100
 GAP_BP = 10
 """Shortest run of N that counts as a gap."""
 
+_CHUNK_BP = 1 << 18
+"""Nucleotides compared at once, so that what is compared stays in the cache."""
+
 _T, _C, _A, _G, _N = range(5)
 
 
@@ -92,17 +95,17 @@ def _per_window(is_base: NDArray[np.bool_]) -> Integers:
 
 
 def _tally(nucleotides: Nucleotides) -> _Tally:
-    pair = (nucleotides[:-1] << 2) | nucleotides[1:]
-    known = nucleotides < _N
-    start0, end0 = runs_of(nucleotides == _N)
-    if not known.all():
-        pair = pair[known[:-1] & known[1:]]
-    return _Tally(
-        length_bp=len(nucleotides),
-        bases=np.array([np.count_nonzero(nucleotides == base) for base in range(6)]),
-        pairs=np.array([np.count_nonzero(pair == number) for number in range(16)]).reshape(4, 4),
-        n_runs=end0 - start0,
-    )
+    bases, pairs = np.zeros(6, np.int64), np.zeros(16, np.int64)
+    for start in range(0, len(nucleotides), _CHUNK_BP):
+        chunk = nucleotides[start : start + _CHUNK_BP + 1]
+        counts = [np.count_nonzero(chunk[:_CHUNK_BP] == base) for base in range(6)]
+        bases += counts
+        pair = (chunk[:-1] << 2) | chunk[1:]
+        if counts[_N] or counts[5] or chunk[-1] >= _N:
+            pair = pair[(chunk[:-1] < _N) & (chunk[1:] < _N)]
+        pairs += [np.count_nonzero(pair == number) for number in range(16)]
+    start0, end0 = runs_of(nucleotides == _N) if bases[_N] else (bases[:0], bases[:0])
+    return _Tally(len(nucleotides), bases, pairs.reshape(4, 4), end0 - start0)
 
 
 def runs_of(flags: NDArray[np.bool_]) -> tuple[Integers, Integers]:

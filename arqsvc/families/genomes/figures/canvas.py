@@ -29,7 +29,6 @@ HAIR = "#d5dae0"
 # Okabe and Ito's colours as in Wong 2011, doi:10.1038/nmeth.1618; series differ in place, lightness or dash as well.
 BLUE = "#0072b2"
 ORANGE = "#e69f00"
-GREEN = "#009e73"
 VERMILLION = "#d55e00"
 PURPLE = "#cc79a7"
 AMBER = "#8a5a00"  # the orange of words: 5.9 to 1 on white
@@ -45,8 +44,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "font.family": ["DejaVu Sans"],
     "font.size": 8,
-    "grid.color": HAIR,
-    "grid.linewidth": 0.6,
     "legend.fontsize": 8,
     "legend.frameon": False,
     "path.simplify": False,

@@ -8,12 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from arqsvc.families.genomes.figures import notation
-from arqsvc.families.genomes.figures.canvas import LINE, MUTED, TEXT
-
-Floats = NDArray[np.float64]
+from arqsvc.families.genomes.figures.canvas import LINE, MUTED, TEXT, Floats
 
 STEP_TURN = 1 / 180
 """Longest straight piece of an arc, in turns: 2 degrees, 0.015 % off the true circle."""
@@ -70,11 +67,20 @@ def draw_scale(axes: Axes, length_bp: int, radius: float, inward: bool = False, 
         turn = np.array([place_bp / length_bp])
         (x0, y0), (x1, y1) = on_circle(turn, radius)[0], on_circle(turn, radius + side * 0.02)[0]
         axes.plot([x0, x1], [y0, y1], color=TEXT, linewidth=0.8)
-        if any(abs((place_bp / length_bp - other + 0.5) % 1 - 0.5) < 0.02 for other in taken):
+        if near(place_bp / length_bp, taken, 0.02):
             continue
         x, y = on_circle(turn, radius + side * 0.075)[0]
         label = f"{place_bp / unit_bp:g}" if place_bp else f"0{notation.THIN}{unit}"
         axes.text(x, y, label, ha="center", va="center", fontsize=7.5, color=MUTED)
+
+
+def near(turn: float, others: Sequence[float], least: float) -> bool:
+    """Return whether a turn is less than `least` from any other, either way round.
+
+    >>> near(0.99, [0.01], 0.03), near(0.99, [0.5], 0.03)
+    (True, False)
+    """
+    return any(abs((turn - other + 0.5) % 1 - 0.5) < least for other in others)
 
 
 def tick_step(length_bp: int, most: int) -> int:

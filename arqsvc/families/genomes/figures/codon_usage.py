@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from arqsvc.bio.genetic_code import CODONS, GeneticCode
 from arqsvc.families.genomes.figures import notation
-from arqsvc.families.genomes.figures.canvas import BLUE, SKY, TEXT, VERMILLION, sheet
-
-Floats = NDArray[np.float64]
+from arqsvc.families.genomes.figures.canvas import BLUE, SKY, TEXT, VERMILLION, Floats, sheet
 
 AMINO_ACIDS = {
     "A": "Ala", "C": "Cys", "D": "Asp", "E": "Glu", "F": "Phe", "G": "Gly", "H": "His", "I": "Ile", "K": "Lys",

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from arqsvc.families.genomes.compute.measurements import Skew
 from arqsvc.families.genomes.figures import circle, notation
@@ -22,12 +21,11 @@ from arqsvc.families.genomes.figures.canvas import (
     ORANGE,
     TEXT,
     VERMILLION,
+    Floats,
     bar,
     fill,
     sheet,
 )
-
-Floats = NDArray[np.float64]
 
 MOST_STEPS = 900
 """Steps drawn at most: finer ones would be under half a point wide; the numbers keep every window."""
@@ -47,8 +45,9 @@ def draw_circular(path: Path, skew: Skew, name: str, length_bp: int) -> None:
     with sheet(path, 6.4, 6.4) as figure:
         axes = circle.disc(figure, 1.42)
         places = marks(skew)
-        circle.draw_scale(axes, length_bp, 1.0, taken=[place_bp / length_bp for _, place_bp in places])
-        level_turn = 0.5 if any(abs((place_bp / length_bp + 0.5) % 1 - 0.5) < 0.04 for _, place_bp in places) else 0.0
+        taken = [place_bp / length_bp for _, place_bp in places]
+        circle.draw_scale(axes, length_bp, 1.0, taken=taken)
+        level_turn = 0.5 if circle.near(0.0, taken, 0.04) else 0.0
         _draw_windows_ring(axes, skew, length_bp, level_turn)
         _draw_running_ring(axes, skew, length_bp, level_turn)
         for (mark, place_bp), label in zip(places, _labels_apart(places, length_bp), strict=True):
@@ -67,12 +66,14 @@ def draw_linear(path: Path, skew: Skew, name: str, length_bp: int) -> None:
     unit_bp, unit = notation.scale(length_bp)
     with sheet(path, 7.2, 4.0) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        figure.subplots_adjust(left=0.11, right=0.97, top=0.92, bottom=0.12, hspace=0.16)
+        figure.subplots_adjust(left=0.125, right=0.975, top=0.92, bottom=0.12, hspace=0.16)
         edges, means = _steps(skew)
         for sign, color, words in ((1, BLUE, "G > C"), (-1, ORANGE, "C > G")):
             upper.stairs(np.where(means * sign > 0, means, 0), edges / unit_bp, fill=True, color=color, label=words)
         upper.axhline(0, color=LINE, linewidth=0.8)
         top = _reach(means)
+        levels = [-top, -top / 2, 0, top / 2, top]
+        upper.set_yticks(levels, [f"{level:g}".replace("-", "−") for level in levels])
         upper.set(ylim=(-top, top), ylabel="GC skew\n(G − C)/(G + C)")
         upper.set_title(f"{notation.label(name)}, {_kb(step_bp(skew))} steps", loc="left", fontsize=9, parse_math=False)
         upper.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.98), borderaxespad=0)
@@ -109,8 +110,9 @@ def _steps(skew: Skew) -> tuple[Floats, Floats]:
 
 def _running(skew: Skew) -> tuple[Floats, Floats]:
     """Return places in bp, shape (m + 1,), and the running sum there, from 0 at the first base on."""
-    last = (_steps(skew)[0][1:] / skew.window_bp).astype(int)
-    return _steps(skew)[0], np.append(0.0, skew.cumulative[last - 1])
+    edges, _ = _steps(skew)
+    last = (edges[1:] / skew.window_bp).astype(int) - 1
+    return edges, np.append(0.0, skew.cumulative[last])
 
 
 def _draw_windows_ring(axes: Axes, skew: Skew, length_bp: int, level_turn: float) -> None:
@@ -126,7 +128,7 @@ def _draw_windows_ring(axes: Axes, skew: Skew, length_bp: int, level_turn: float
         fill(axes, steps, color, bend=circle.bent)
     circle.draw_ring(axes, middle, width_pt=0.6)
     for level in (-1, 1):
-        _write_level(axes, level_turn, middle + level * half, f"{level * top:+g}")
+        _write_level(axes, level_turn, middle + level * half, level * top)
 
 
 def _draw_running_ring(axes: Axes, skew: Skew, length_bp: int, level_turn: float) -> None:
@@ -140,14 +142,15 @@ def _draw_running_ring(axes: Axes, skew: Skew, length_bp: int, level_turn: float
         circle.draw_ring(axes, radius, color=HAIR, width_pt=0.6)
     x, y = circle.on_circle(turns, radii).T
     axes.plot(x, y, color=TEXT, linewidth=1.1)
-    _write_level(axes, level_turn, middle - half, f"{low:+.3g}")
-    _write_level(axes, level_turn, middle + half, f"{high:+.3g}")
+    _write_level(axes, level_turn, middle - half, low)
+    _write_level(axes, level_turn, middle + half, high)
 
 
-def _write_level(axes: Axes, turn: float, radius: float, level: str) -> None:
+def _write_level(axes: Axes, turn: float, radius: float, level: float) -> None:
     x, y = circle.on_circle(np.array([turn]), radius)[0]
     plate = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-    axes.text(x, y, level.replace("-", "−"), ha="center", va="center", fontsize=6.5, color=MUTED, bbox=plate)
+    words = f"{level:+.3g}".replace("-", "−") if level else "0"
+    axes.text(x, y, words, ha="center", va="center", fontsize=6.5, color=MUTED, bbox=plate)
 
 
 def _labels_apart(places: Sequence[tuple[str, int]], length_bp: int) -> list[float]:
@@ -176,9 +179,9 @@ def _draw_mark(axes: Axes, mark: str, place_bp: int, length_bp: int, label: floa
 
 
 def _reach(means: Floats) -> float:
-    """Return the outer level of the scale: the least of 0.05, 0.1, 0.2, 0.5 and 1 that holds all steps."""
+    """Return the outer level of the scale: the least of a few round ones that holds all steps."""
     most = float(np.abs(means).max())
-    return next(level for level in (0.05, 0.1, 0.2, 0.5, 1.0) if most <= level)
+    return next(level for level in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0) if most <= level)
 
 
 def _kb(size_bp: int) -> str:

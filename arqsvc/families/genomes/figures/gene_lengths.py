@@ -33,8 +33,9 @@ def draw_gene_lengths(path: Path, cds_bp: Integers, rna_bp: Integers) -> None:
             axes.stairs(np.histogram(cds_bp, edges)[0], edges, color=TEXT, linewidth=0.6)
             median = float(np.median(cds_bp))
             axes.axvline(median, color=TEXT, linestyle=(0, (4, 3)), linewidth=1.0)
-            words = f" median CDS\n {notation.bases(median)}"
-            axes.text(median, 0.99, words, va="top", fontsize=8, transform=axes.get_xaxis_transform())
+            words = f" median CDS \n {notation.bases(median)} "
+            side = "left" if median**2 < edges[0] * edges[-1] else "right"
+            axes.text(median, 0.99, words, ha=side, va="top", fontsize=8, transform=axes.get_xaxis_transform())
         if len(rna_bp):
             label = notation.count(len(rna_bp), "RNA gene")
             axes.stairs(np.histogram(rna_bp, edges)[0], edges, color=VERMILLION, linewidth=1.6, label=label)

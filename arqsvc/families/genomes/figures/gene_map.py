@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arqsvc.families.genomes.compute.genes import RNA_KINDS
 from arqsvc.families.genomes.compute.record import Features
 from arqsvc.families.genomes.figures import notation
-from arqsvc.families.genomes.figures.canvas import BLUE, LINE, ORANGE, PURPLE, VERMILLION
-
-Floats = NDArray[np.float64]
+from arqsvc.families.genomes.figures.canvas import BLUE, LINE, ORANGE, PURPLE, VERMILLION, Floats
 
 MOST_NAMED = 140
 """Genes of a map that still get their names written."""
@@ -27,12 +24,14 @@ KINDS = {
     "CDS": ("CDS", BLUE),
     "pseudo": ("pseudo CDS", "#c3c9d0"),
     "gene": ("gene without product", LINE),
-    "tRNA": ("tRNA", VERMILLION),
-    "rRNA": ("rRNA", ORANGE),
-    "RNA": ("other RNA", PURPLE),
+    "tRNA": ("tRNA, outer half", VERMILLION),
+    "rRNA": ("rRNA, whole width", ORANGE),
+    "RNA": ("other RNA, inner half", PURPLE),
 }
-"""Kinds that are drawn, with their words and colours; CDS lie on tracks of their own, so that no two kinds differ by
-colour alone but the RNAs, whose counts and names the report lists."""
+"""Kinds that are drawn, with their words and colours."""
+
+RNA_WIDTH = {"tRNA": (0.5, 1.0), "RNA": (0.0, 0.5)}
+"""What a kind takes of the width of its lane, counted from the inner edge, so that no two differ by colour alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,10 @@ def gene_count(features: Features) -> int:
 
 
 def _drawn(features: Features) -> list[tuple[int, str]]:
-    rows = [(row, kind) for row, key in enumerate(features.kind) if (kind := _kind(features, row, key))]
-    if rows:
-        return rows
-    return [(row, "gene") for row, key in enumerate(features.kind) if key == "gene"]
+    """Return row and kind of what is drawn: CDS and RNA; `gene` features where there is neither."""
+    here = [(row, key) for row, key in enumerate(features.kind) if features.length_bp[row] > 0]
+    rows = [(row, kind) for row, key in here if (kind := _kind(features, row, key))]
+    return rows or [(row, "gene") for row, key in here if key == "gene"]
 
 
 def _kind(features: Features, row: int, key: str) -> str | None:
@@ -99,6 +98,13 @@ def _kind(features: Features, row: int, key: str) -> str | None:
 def on_cds_track(kind: str) -> bool:
     """Return whether a kind lies on the broad tracks; RNA genes have narrow ones."""
     return kind in ("CDS", "pseudo", "gene")
+
+
+def across(kind: str, inner: float, outer: float) -> tuple[float, float]:
+    """Return the edges of a piece of this kind on a lane between two heights, `inner` the one nearer to the line."""
+    first, last = RNA_WIDTH.get(kind, (0.0, 1.0))
+    width = 0.94 * (outer - inner)
+    return inner + first * width, inner + last * width
 
 
 def _stacked(ordered: Sequence[Piece], least_bp: float) -> list[Piece]:
@@ -130,8 +136,6 @@ def names(features: Features) -> list[Name]:
     found = []
     for row, kind in _drawn(features):
         parts = slice(int(features.part_offset[row]), int(features.part_offset[row + 1]))
-        if parts.start == parts.stop:
-            continue
         widest = parts.start + int(np.argmax(features.part_end0[parts] - features.part_start0[parts]))
         middle = (int(features.part_start0[widest]) + int(features.part_end0[widest])) / 2
         found.append(Name(_words(features, row), middle, bool(features.part_strand[widest] >= 0), kind))
@@ -139,7 +143,8 @@ def names(features: Features) -> list[Name]:
 
 
 def _words(features: Features, row: int) -> str:
-    known = (features.gene[row], features.locus_tag[row], features.product[row], features.protein_id[row])
+    tag, product = features.locus_tag[row], features.product[row]
+    known = (features.gene[row], *((product, tag) if features.kind[row] in RNA_KINDS else (tag, product)))
     return notation.label(next((name for name in known if name), features.kind[row]), MOST_LETTERS)
 
 

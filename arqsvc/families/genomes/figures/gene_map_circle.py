@@ -59,8 +59,8 @@ def _shapes(drawn: list[gene_map.Piece], tracks: Tracks, length_bp: int, named: 
         start, end = piece.start0 / length_bp, piece.end0 / length_bp
         wider = max(0.0, LEAST_TURN - (end - start)) / 2 if named or not track[1] else 0.0
         head = (HEAD_TURN if piece.forward else -HEAD_TURN) if named and piece.last else 0.0
-        shape = bar(start - wider, end + wider, low, low + 0.94 * height, head=head, corner=circle.STEP_TURN)
-        shapes[piece.kind].append(shape)
+        edges = gene_map.across(piece.kind, low, low + height)
+        shapes[piece.kind].append(bar(start - wider, end + wider, *edges, head=head, corner=circle.STEP_TURN))
     return shapes
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,14 +22,15 @@ GENES_A_STRIP = 28
 MOST_STRIPS = 8
 NAME_PT = 6.2
 HEAD = 0.008
-"""Length of an arrow head, as a share of the strip."""
+LEAST = 0.002
+"""Length of an arrow head and least width of a gene, as shares of the strip."""
 
 GENES_IN = 0.34
 """Height of the genes of one strand."""
 WIDTH_IN = 7.6
 LEFT, RIGHT = 0.035, 0.985
 
-CDS_HIGH = 0.72
+CDS_HIGH = 0.6
 """Upper edge of the CDS where RNA genes lie above them; else they go up to 1."""
 
 
@@ -63,17 +65,10 @@ def draw_strips(path: Path, records: Sequence[tuple[str, int, Features]]) -> Non
             _draw_strip(axes, strip, span_bp, unit_bp)
             top_in -= strip_in
         axes.set_xlabel(f"Position ({unit})")
-        shown = [
-            kind for kind in gene_map.KINDS if any(piece.kind == kind for strip in strips for piece in strip.pieces)
-        ]
-        squares = [_square(kind) for kind in shown]
-        figure.legend(
-            handles=squares,
-            ncols=max(len(squares), 1),
-            loc="upper right",
-            bbox_to_anchor=(RIGHT, 1.0),
-            borderaxespad=0.2,
-        )
+        shown = {piece.kind for strip in strips for piece in strip.pieces}
+        squares = [_square(kind) for kind in gene_map.KINDS if kind in shown]
+        where: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (RIGHT, 1.0), "borderaxespad": 0.2}
+        figure.legend(handles=squares, ncols=max(len(squares), 1), **where)
 
 
 def _reach(strip: Strip) -> tuple[float, float]:
@@ -87,25 +82,18 @@ def _reach(strip: Strip) -> tuple[float, float]:
 
 
 def _strips(records: Sequence[tuple[str, int, Features]]) -> list[Strip]:
-    longest_bp = max(length_bp for _, length_bp, _ in records)
-    named = sum(gene_map.gene_count(features) for _, _, features in records) <= gene_map.MOST_NAMED
+    genes = [gene_map.gene_count(features) for _, _, features in records]
+    cuts = min(MOST_STRIPS, max(1, -(-genes[0] // GENES_A_STRIP))) if len(records) == 1 else 1
+    span_bp = max(length_bp for _, length_bp, _ in records) / cuts
     strips = []
     for name, length_bp, features in records:
-        drawn = gene_map.pieces(features, least_bp=0.002 * longest_bp)
-        names = gene_map.names(features) if named else []
-        cuts = min(MOST_STRIPS, -(-len(drawn) // GENES_A_STRIP)) if len(records) == 1 else 1
-        edges = np.linspace(0, length_bp, max(cuts, 1) + 1).round().astype(int).tolist()
+        drawn = gene_map.pieces(features, least_bp=0.002 * span_bp)
+        names = gene_map.names(features) if sum(genes) <= gene_map.MOST_NAMED else []
+        edges = [round(length_bp * cut / cuts) for cut in range(cuts + 1)]
         for start0, end0 in pairwise(edges):
-            inside = [piece for piece in drawn if piece.start0 < end0 and piece.end0 > start0]
-            strips.append(
-                Strip(
-                    name if start0 == 0 else "",
-                    start0,
-                    end0,
-                    inside,
-                    [n for n in names if start0 <= n.middle_bp < end0],
-                )
-            )
+            here = [piece for piece in drawn if piece.start0 < end0 and piece.end0 > start0]
+            named = [one for one in names if start0 <= one.middle_bp < end0]
+            strips.append(Strip("" if start0 else name, start0, end0, here, named))
     return strips
 
 
@@ -119,10 +107,11 @@ def _draw_strip(axes: Axes, strip: Strip, span_bp: int, unit_bp: int) -> None:
     ticks = np.arange(-(-strip.start0 // step_bp) * step_bp, strip.end0 + 1, step_bp)
     axes.set_xticks(ticks / unit_bp, [f"{tick / unit_bp:g}" for tick in ticks])
     axes.tick_params(axis="x", length=3, pad=2)
-    axes.set_title(notation.label(strip.name), loc="left", fontsize=8, fontweight="bold", pad=2, parse_math=False)
+    axes.set_title(notation.label(strip.name), loc="left", fontsize=8, fontweight="bold", pad=5, parse_math=False)
     shapes = _shapes(strip, span_bp, unit_bp)
+    sparse = len(strip.pieces) <= gene_map.MOST_NAMED
     for kind, (_, color) in gene_map.KINDS.items():
-        fill(axes, shapes[kind], color, edge="white", width_pt=0.3)
+        fill(axes, shapes[kind], color, edge="white" if sparse else "none", width_pt=0.3)
     for forward in (True, False):
         _draw_names(axes, [name for name in strip.names if name.forward is forward], strip, span_bp, unit_bp)
 
@@ -136,12 +125,17 @@ def _shapes(strip: Strip, span_bp: int, unit_bp: int) -> dict[str, list[Shape]]:
         track = (piece.forward, gene_map.on_cds_track(piece.kind))
         low, high = (0.1, CDS_HIGH if with_rna else 1.0) if track[1] else (CDS_HIGH + 0.04, 1.0)
         height = (high - low) / lanes[track]
-        bottom = low + height * piece.lane if piece.forward else -low - height * (piece.lane + 1)
+        near = low + height * piece.lane
+        edges = gene_map.across(piece.kind, near, near + height)
+        edges = edges if piece.forward else (-edges[0], -edges[1])
         start0, end0 = max(piece.start0, strip.start0), min(piece.end0, strip.end0)
         whole = end0 == piece.end0 if piece.forward else start0 == piece.start0
-        head_bp = (HEAD if piece.forward else -HEAD) * span_bp if piece.last and whole else 0.0
-        shape = bar(start0 / unit_bp, end0 / unit_bp, bottom, bottom + 0.92 * height, head=head_bp / unit_bp)
-        shapes[piece.kind].append(shape)
+        pointed = piece.last and whole and len(strip.pieces) <= gene_map.MOST_NAMED
+        head_bp = (HEAD if piece.forward else -HEAD) * span_bp * pointed
+        least_bp = LEAST * span_bp if strip.names or not track[1] else 0.0
+        wider_bp = max(0.0, least_bp - (end0 - start0)) / 2
+        start, end = (start0 - wider_bp) / unit_bp, (end0 + wider_bp) / unit_bp
+        shapes[piece.kind].append(bar(start, end, *edges, head=head_bp / unit_bp))
     return shapes
 
 

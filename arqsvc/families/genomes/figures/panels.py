@@ -1,6 +1,7 @@
 """Which figures a file gets, in which order, with the words that go beside each: title, caption, alternative text.
 
-Of many records the longest are drawn: circular ones a figure each, linear ones as strips of one gene map.
+Of many records the longest and its longest circular companions get skew plots; circular ones get a gene map each,
+linear ones are strips of one.
 """
 
 from dataclasses import dataclass
@@ -71,9 +72,10 @@ def _skews(longest: list[RecordMeasurements], folder: Path) -> list[Panel]:
     drawable = [(record, skew) for record in longest if (skew := record.statistics.skew) and len(skew.skew)]
     if not drawable:
         return [Panel("sequence", "GC skew", None, "", "No record is as long as one window of 1 kb.")]
+    chosen = [(record, skew) for record, skew in drawable if record is longest[0] or record.topology == "circular"]
     return [
         _skew(record, skew, _numbered(folder, "gc-skew", place), len(longest))
-        for place, (record, skew) in enumerate(drawable[:MOST_DRAWN])
+        for place, (record, skew) in enumerate(chosen[:MOST_DRAWN])
     ]
 
 

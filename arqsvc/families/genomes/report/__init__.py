@@ -45,7 +45,15 @@ class _Figure:
 class _Section:
     key: str
     title: str
-    panels: tuple[_Figure, ...]
+    leading: tuple[_Figure, ...]
+    """Across the page, before the columns."""
+
+    beside: tuple[_Figure, ...]
+    """In a column beside the tables."""
+
+    trailing: tuple[_Figure, ...]
+    """Across the page, after the columns."""
+
     tables: tuple[tables.Table, ...]
 
 
@@ -63,7 +71,7 @@ class _File:
 
 
 def write_report(measurements: Measurements, out: Path) -> list[Path]:
-    """Write `report.html` and `figures/*.svg` into a folder; return the files written, the report first.
+    """Write `report.html` and its figures, `*.svg`, into a folder; return the files written, the report first.
 
     The same measurements give the same bytes. The page asks no server for anything: figures are in it as data, and a
     policy in its head forbids the rest. Without scripts it is whole; with them its tables sort.
@@ -72,9 +80,8 @@ def write_report(measurements: Measurements, out: Path) -> list[Path]:
         measurements: of one file.
         out: folder, made if absent.
     """
-    folder = out / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    panels = draw_panels(measurements, folder)
+    out.mkdir(parents=True, exist_ok=True)
+    panels = draw_panels(measurements, out)
     page = out / "report.html"
     page.write_text(_page(measurements, panels), encoding="utf-8")
     return [page, *(panel.file for panel in panels if panel.file)]
@@ -126,26 +133,19 @@ def _identity(measurements: Measurements) -> list[str]:
 
 def _headline(measurements: Measurements) -> list[_Fact]:
     said, genes, usage = measurements.statistics, measurements.genes, measurements.codons
-    records = notation.count(said.records, "record")
-    table = "none read" if usage.genetic_code is None else f"{notation.integer(usage.codons_total)} codons read"
+    length = f"{notation.bases(said.length_bp)}, {notation.count(said.records, 'record')}"
+    rna = f"{notation.integer(genes.trna)} tRNA, {notation.integer(genes.rrna)} rRNA"
+    read = "none read" if usage.genetic_code is None else f"{notation.integer(usage.codons_total)} codons read"
     levels = [notation.count(measurements.count(level), level) for level in ("warning", "notice")]
-    errors = measurements.count("error")
     return [
-        _Fact(
-            "Length", notation.length(said.length_bp), f"{notation.integer(said.length_bp)}{notation.THIN}bp, {records}"
-        ),
+        _Fact("Length", notation.length(said.length_bp), length),
         _Fact("GC", notation.percent(said.gc), "of A, C, G and T"),
         _Fact("CDS", notation.integer(genes.cds), f"{notation.integer(genes.pseudo)} of them pseudo"),
-        _Fact("RNA genes", notation.integer(genes.trna + genes.rrna + genes.ncrna + genes.tmrna), _rna(measurements)),
+        _Fact("RNA genes", notation.integer(genes.trna + genes.rrna + genes.ncrna + genes.tmrna), rna),
         _Fact("Coding density", notation.percent(genes.coding_density), "union of all CDS"),
-        _Fact("Genetic code", str(usage.genetic_code or notation.UNKNOWN), table),
-        _Fact("Validation", notation.count(errors, "error"), ", ".join(levels)),
+        _Fact("Genetic code", str(usage.genetic_code or notation.UNKNOWN), read),
+        _Fact("Validation errors", notation.integer(measurements.count("error")), ", ".join(levels)),
     ]
-
-
-def _rna(measurements: Measurements) -> str:
-    genes = measurements.genes
-    return f"{notation.integer(genes.trna)} tRNA, {notation.integer(genes.rrna)} rRNA"
 
 
 def _sections(measurements: Measurements, panels: Sequence[Panel]) -> list[_Section]:
@@ -159,9 +159,16 @@ def _sections(measurements: Measurements, panels: Sequence[Panel]) -> list[_Sect
         codons += [table for table in (tables.codons(usage), tables.outliers(usage)) if table]
     titles = (("sequence", "Sequence", sequence), ("genes", "Genes", genes), ("codons", "Codons", codons))
     return [
-        _Section(key, title, tuple(_figure(panel) for panel in panels if panel.section == key), tuple(listed))
-        for key, title, listed in titles
+        _section(key, title, [panel for panel in panels if panel.section == key], said) for key, title, said in titles
     ]
+
+
+def _section(key: str, title: str, panels: Sequence[Panel], said: Sequence[tables.Table]) -> _Section:
+    figures = [_figure(panel) for panel in panels]
+    first = next((place for place, figure in enumerate(figures) if not figure.wide), len(figures))
+    beside = tuple(figure for figure in figures if not figure.wide)
+    trailing = tuple(figure for figure in figures[first:] if figure.wide)
+    return _Section(key, title, tuple(figures[:first]), beside, trailing, tuple(said))
 
 
 def _figure(panel: Panel) -> _Figure:
@@ -177,13 +184,12 @@ def _figure(panel: Panel) -> _Figure:
 
 
 def _verdict(measurements: Measurements) -> str:
-    counts: list[tuple[Level, int]] = [(level, measurements.count(level)) for level in ("error", "warning", "notice")]
     if not measurements.findings:
         return "Nothing was found that a curator should look at."
-    said = notation.listed([notation.count(number, level) for level, number in counts])
-    return f"{said}." + (
-        " Nothing needs correction; what is noted is explained below." if not counts[0][1] + counts[1][1] else ""
-    )
+    levels: tuple[Level, ...] = ("error", "warning", "notice")
+    said = notation.listed([notation.count(measurements.count(level), level) for level in levels])
+    only_notices = all(finding.level == "notice" for finding in measurements.findings)
+    return f"{said}." + (" Nothing needs correction; what is noted is explained below." if only_notices else "")
 
 
 def _files(panels: Sequence[Panel]) -> list[_File]:
@@ -193,5 +199,5 @@ def _files(panels: Sequence[Panel]) -> list[_File]:
         _File("genes.tsv", "every feature with its place"),
         _File("validation.tsv", "every finding"),
         _File("run.json", "when, where and with what this was run"),
-        *(_File(f"figures/{panel.file.name}", panel.title) for panel in panels if panel.file),
+        *(_File(panel.file.name, panel.title) for panel in panels if panel.file),
     ]

@@ -126,10 +126,8 @@ def sequence_facts(measurements: Measurements) -> Table:
             ("Longest, shortest", f"{bases(said.longest_bp)}, {bases(said.shortest_bp)}"),
         ]
     elif said.skew:
-        rows += [
-            ("Origin of replication, likely", bases(said.skew.origin_bp)),
-            ("Terminus, likely", bases(said.skew.terminus_bp)),
-        ]
+        places = (("Origin", said.skew.origin_bp), ("Terminus", said.skew.terminus_bp))
+        rows += [(f"{name} by cumulative skew", bases(place_bp)) for name, place_bp in places if place_bp is not None]
     return facts("Sequence", rows)
 
 
@@ -140,7 +138,7 @@ def dinucleotide_odds(said: SequenceFacts) -> Table:
         for first in "ACGT"
     )
     columns = (Column("First base"), *(Column(f"·{second}", figure=True) for second in "ACGT"))
-    note = "Observed by expected; under 0.78 or over 1.23 a pair is markedly rare or frequent."
+    note = "Pairs seen by pairs expected from the bases: 1 is as often as expected."
     return Table("Dinucleotide odds", note, columns, rows, sortable=False)
 
 
@@ -265,10 +263,10 @@ def findings(measurements: Measurements) -> Table:
     rows = tuple(
         (
             Cell(found.level, mark=f"level-{found.level}"),
-            Cell(found.code),
             Cell(" ".join(word for word in (found.feature, found.name) if word) or found.record),
-            Cell(found.location),
             Cell(found.message),
+            Cell(found.location),
+            Cell(found.code),
         )
         for found in shown
     )
@@ -280,9 +278,9 @@ def findings(measurements: Measurements) -> Table:
     )
     columns = (
         Column("Level", style="level"),
-        Column("Name"),
-        Column("Where"),
-        Column("Location", style="location"),
+        Column("Where", style="where"),
         Column("What it means", style="message"),
+        Column("Location", style="location"),
+        Column("Name"),
     )
     return Table("Findings", note, columns, rows)

@@ -1,0 +1,91 @@
+// The public API, as the page uses it; all that it refuses comes as a Problem.
+
+const API = "/api/v1";
+const DEADLINE_MS = 15_000;
+
+/** What the API said no with (RFC 9457); status 0 when nothing answered. */
+export class Problem extends Error {
+  constructor(status, { title, detail, errors }) {
+    super(detail);
+    Object.assign(this, { status, title, detail, errors });
+  }
+}
+
+const away = () => new Problem(0, {
+  title: "The service does not answer",
+  detail: "It is not running, or the connection to it is broken.",
+});
+
+const refused = (status, body) => new Problem(status, {
+  title: body?.title ?? `The service answered with status ${status}`,
+  detail: body?.detail ?? "It gave no reason.",
+  errors: body?.errors,
+});
+
+async function request(path, options) {
+  try {
+    return await fetch(API + path, { ...options, signal: AbortSignal.timeout(DEADLINE_MS) });
+  } catch {
+    throw away();
+  }
+}
+
+async function answer(response) {
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw refused(response.status, body);
+  if (body === null) throw away(); // it broke off in the middle
+  return body;
+}
+
+export const get = async (path) => answer(await request(path));
+
+export const post = async (path, body) => answer(await request(path, {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: body && JSON.stringify(body),
+}));
+
+/** The name under which a file was sent, or null; a job says only the file's id. */
+export async function fileName(id) {
+  const response = await request(`/files/${id}`, { method: "HEAD" });
+  const [, encoded, plain] =
+    /filename\*=utf-8''([^;]+)|filename="([^"]+)"/i.exec(response.headers.get("Content-Disposition")) ?? [];
+  return response.ok ? (encoded ? decodeURIComponent(encoded) : plain ?? null) : null;
+}
+
+/** Send a file and return what the API stored; `onProgress` hears of the bytes that are gone. */
+export async function upload(file, onProgress, signal) {
+  signal.throwIfAborted();
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new Problem(0, { title: "Not a file", detail: "It is a folder, or cannot be read. Choose the files in it." });
+  });
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest(); // fetch does not tell how much is sent
+    sending.upload.onprogress = (event) => onProgress(event.loaded);
+    sending.onload = () => {
+      const body = parsed(sending.responseText);
+      if (sending.status === 201 && body) resolve(body);
+      else reject(refused(sending.status, body));
+    };
+    sending.onerror = () => reject(new Problem(0, {
+      title: "The file did not arrive",
+      detail: "The connection broke while it was sent. If the service is there, the file may be over its size limit.",
+    }));
+    sending.onabort = () => reject(signal.reason);
+    signal.addEventListener("abort", () => sending.abort());
+    sending.open("POST", `${API}/files?name=${encodeURIComponent(file.name)}`);
+    sending.setRequestHeader("Content-Type", "application/octet-stream");
+    sending.send(file);
+  });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** The events of one job, for as long as nobody closes them. */
+export const events = (id) => new EventSource(`${API}/jobs/${id}/events`);

@@ -1,0 +1,269 @@
+// The page: what is dropped becomes jobs, the list follows all of them, two streams bring the running ones live.
+
+import { events, fileName, get, post, Problem, upload } from "./api.js";
+import { clock } from "./format.js";
+import { Row } from "./row.js";
+
+const KIND = "genomes.analyze";
+const POLL_MS = 5000;
+const PAGE = 50;
+/** Streams at a time: a browser opens six connections to a host over HTTP/1.1, and all windows share them. */
+const STREAMS = 2;
+
+const $ = (id) => document.getElementById(id);
+const rows = new Map(); // by id of the job, in any order
+const streams = new Map(); // by id of the job
+const names = new Map(); // by id of the file; null: asked, not known
+const page = { cursor: null, loaded: false, polling: false, again: false, timer: 0, seenAt: null, sending: Promise.resolve() };
+
+// Looking
+
+/** Look at the newest jobs now, and every 5 s from now on while the page is visible. */
+async function poll() {
+  clearTimeout(page.timer);
+  page.again = page.polling;
+  if (page.polling || document.hidden) return;
+  page.polling = true;
+  try {
+    await look();
+    connected();
+  } catch (error) {
+    disconnected(error);
+  } finally {
+    page.polling = false;
+    page.timer = setTimeout(poll, page.again ? 0 : POLL_MS);
+  }
+}
+
+async function look() {
+  const asked = performance.now();
+  const { items, next_cursor } = await get(`/jobs?limit=${PAGE}`);
+  if (!items.some((job) => rows.has(job.id))) startOver(next_cursor, asked);
+  for (const job of items) show(job, asked);
+  const listed = new Set(items.map((job) => job.id));
+  for (const row of [...rows.values()]) {
+    if (row.ended || listed.has(row.job.id)) row.paintAge();
+    else await lookAt(row);
+  }
+  page.loaded = true;
+  follow();
+  paintPage();
+}
+
+/** Look at one job that is beyond the first page. */
+async function lookAt(row) {
+  const asked = performance.now();
+  try {
+    show(await get(`/jobs/${row.job.id}`), asked);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    rows.delete(row.job.id);
+    row.remove();
+  }
+}
+
+/** Forget what is shown: it lies more than a page behind the newest. */
+function startOver(cursor, asked) {
+  for (const [id, row] of rows) {
+    if (row.actedAt > asked) continue;
+    rows.delete(id);
+    row.remove();
+  }
+  page.cursor = cursor;
+}
+
+async function loadMore() {
+  const asked = performance.now();
+  try {
+    const { items, next_cursor } = await get(`/jobs?limit=${PAGE}&cursor=${page.cursor}`);
+    for (const job of items) show(job, asked);
+    if (items.length) rows.get(items[0].id).element.focus({ preventScroll: true });
+    page.cursor = next_cursor;
+  } catch (error) {
+    disconnected(error);
+  }
+  follow();
+  paintPage();
+}
+
+/** Show a job as the API said it, to a question asked at `asked`. */
+function show(job, asked) {
+  const row = rows.get(job.id);
+  if (!row) add(new Row(job, names, act));
+  else if (row.actedAt <= asked) {
+    const before = row.word;
+    row.update(row.progressAt > asked && job.state === "running" ? { ...job, progress: row.job.progress } : job);
+    if (row.word !== before) say(`${row.word}: ${row.title}`);
+  }
+  findName(rows.get(job.id));
+}
+
+function add(row) {
+  rows.set(row.job.id, row);
+  const older = [...$("list").children].find((element) => element.dataset.id < row.job.id);
+  $("list").insertBefore(row.element, older ?? null);
+}
+
+/** Ask for the name of a job's file where nothing else says what the job works on. */
+async function findName(row) {
+  const id = row.job.params.file_id;
+  if (!id || names.has(id) || row.job.result?.organism) return;
+  names.set(id, null);
+  try {
+    names.set(id, await fileName(id));
+    row.paint();
+  } catch {
+    names.delete(id);
+  }
+}
+
+// Following
+
+/** Keep streams open to what runs first, then to what waits longest. */
+function follow() {
+  for (const [id, stream] of streams) {
+    if (rows.has(id) && !rows.get(id).ended && stream.readyState !== EventSource.CLOSED) continue;
+    stream.close();
+    streams.delete(id);
+  }
+  const active = [...rows.values()].filter((row) => !row.ended && !streams.has(row.job.id));
+  const urgency = (row) => `${row.job.state === "running" ? 0 : 1}${row.job.id}`;
+  active.sort((a, b) => (urgency(a) < urgency(b) ? -1 : 1));
+  for (const row of active.slice(0, STREAMS - streams.size)) open(row);
+}
+
+function open(row) {
+  const stream = events(row.job.id);
+  streams.set(row.job.id, stream);
+  stream.addEventListener("progress", (event) => {
+    row.progressAt = performance.now();
+    row.update({ ...row.job, state: "running", progress: JSON.parse(event.data).data });
+  });
+  stream.addEventListener("state", poll); // the story is told from its beginning; how it stands now, the list says
+}
+
+function unfollow() {
+  for (const stream of streams.values()) stream.close();
+  streams.clear();
+}
+
+// Acting
+
+/** Take files: a row for each at once, one upload at a time. */
+function take(files) {
+  for (const file of files) {
+    const stop = new AbortController();
+    const sending = { state: "sending", name: file.name, size_bytes: file.size, created_at: new Date().toISOString() };
+    const row = new Row(sending, names, () => {
+      stop.abort();
+      row.remove();
+      paintPage();
+    });
+    $("list").prepend(row.element);
+    page.sending = page.sending.then(() => submit(row, file, stop.signal));
+  }
+  if (files.length) say(`sending: ${files.length > 1 ? `${files.length} files` : files[0].name}`);
+  paintPage();
+}
+
+async function submit(row, file, signal) {
+  try {
+    const stored = await upload(file, (sent_bytes) => row.update({ ...row.job, sent_bytes }), signal);
+    names.set(stored.id, stored.name);
+    become(row, await post(`/jobs/${KIND}`, { params: { file_id: stored.id } }));
+  } catch (error) {
+    if (signal.aborted) return;
+    row.update({ ...row.job, state: "failed", error });
+    say(`failed: ${file.name}`);
+    if (error.status === 401) disconnected(error);
+  }
+}
+
+/** Put a job in the place of the file that it came from. */
+function become(sent, job) {
+  const focused = sent.element.contains(document.activeElement);
+  sent.element.remove();
+  show(job, performance.now());
+  const row = rows.get(job.id);
+  row.actedAt = performance.now();
+  if (focused) row.element.focus({ preventScroll: true });
+  say(`${row.word}: ${row.title}`);
+  follow();
+}
+
+async function act(row, verb) {
+  try {
+    const job = await post(`/jobs/${row.job.id}/${verb}`);
+    row.actedAt = performance.now();
+    row.update(job);
+    say(`${row.word}: ${row.title}`);
+  } catch (error) {
+    if (error.status === 409) say(error.detail);
+    else disconnected(error);
+  }
+  poll();
+}
+
+// Saying
+
+function say(text) {
+  $("status").textContent = text;
+}
+
+function connected() {
+  if (page.seenAt && $("connection").dataset.state === "away") say("The service is back.");
+  page.seenAt = Date.now();
+  connection("live", "live");
+  $("signed-out").hidden = true;
+  $("signed-in").hidden = false;
+}
+
+/** Say that the service is away, refuses or wants a login; what is shown stays. */
+function disconnected(error) {
+  if (!(error instanceof Problem)) throw error;
+  if (error.status === 401) {
+    connection("signed-out", "signed out");
+    $("signed-out").hidden = false;
+    $("signed-in").hidden = true;
+    unfollow();
+    return;
+  }
+  const asOf = page.seenAt ? ` · as of ${clock(page.seenAt)}` : "";
+  if ($("connection").dataset.state !== "away") say(`${error.title}. ${error.detail} Trying again.`);
+  connection("away", `reconnecting${asOf}`);
+}
+
+function connection(state, text) {
+  $("connection").dataset.state = state;
+  if ($("connection").textContent !== text) $("connection").textContent = text;
+}
+
+function paintPage() {
+  $("empty").hidden = !page.loaded || $("list").childElementCount > 0;
+  $("more").hidden = !page.cursor;
+}
+
+// Starting
+
+$("file").addEventListener("change", (event) => {
+  take([...event.target.files]);
+  event.target.value = ""; // the same file may be chosen again
+});
+$("more").addEventListener("click", loadMore);
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("drop").classList.add("over-it");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) $("drop").classList.remove("over-it");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").classList.remove("over-it");
+  if (!$("signed-in").hidden) take([...event.dataTransfer.files]);
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) unfollow();
+  else poll();
+});
+poll();
