@@ -117,8 +117,7 @@ def numbers(
     windows: Iterable[Any],
 ) -> Numbers:
     """Return what both scripts compute from codons, pairs and windows."""
-    number = table_of(genes[0][0])
-    families = families_of(number)
+    families = families_of(table_of(genes[0][0]))
     tallies = [Counter(codons) for _, codons, _ in genes]
     pooled = sum(tallies, Counter())
     ribosomal = [

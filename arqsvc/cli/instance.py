@@ -15,16 +15,17 @@ from signal import SIGTERM
 
 import uvicorn
 from pydantic import SecretStr
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret, is_key
-from arqsvc.errors import CannotStart
+from arqsvc.errors import CannotStart, ChildDied
 from arqsvc.families import load_params
 from arqsvc.infra.db import applied_migrations, migrate, own_migrations
 from arqsvc.infra.embedded import embedded_postgres, embedded_redis
 from arqsvc.infra.guarded import guarded
 from arqsvc.infra.state import hold_state, runtime_folder
+from arqsvc.infra.supervise import supervised, task_group
 from arqsvc.settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)
@@ -76,9 +77,7 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
         database_url = settings.database_url.get_secret_value()
         if own_migrations() - await applied_migrations(database_url):
             await migrate(database_url)
-        workers = await stack.enter_async_context(asyncio.TaskGroup())
-        working = workers.create_task(_keep_worker(settings))
-        stack.callback(working.cancel)
+        await stack.enter_async_context(supervised([("worker", lambda: _run_worker(settings))]))
         url = await stack.enter_async_context(serving(create_app(settings, load_params()), listening))
         before = Instance.of(settings.state_dir)
         instance = Instance(
@@ -93,15 +92,15 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[str]:
+async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str]:
     """Serve an application on a socket for the block, once it has started; yields its address.
 
     Raises:
-        CannotStart: the application could not start.
+        CannotStart: what the application needs cannot be opened.
     """
     config = uvicorn.Config(
         app,
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -109,12 +108,10 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[str]:
         ws="auto",
     )
     server = _Server(config)
-    async with asyncio.TaskGroup() as group:
+    async with app.router.lifespan_context(app), task_group() as group:
         task = group.create_task(server.serve(sockets=[listening]))
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn sets a flag
             await asyncio.sleep(0.005)
-        if not server.started:
-            raise CannotStart("The API could not start; the log says why.")
         try:
             yield _address(listening)
         finally:
@@ -183,21 +180,16 @@ async def _servers(settings: Settings) -> AsyncIterator[Settings]:
         yield settings.model_copy(update={"redis_url": SecretStr(urls[0]), "database_url": SecretStr(urls[1])})
 
 
-async def _keep_worker(settings: Settings) -> None:
-    """Run a worker of all queues in a child; one that dies is replaced."""
-    wait_s = 0.1
-    while True:
-        started = asyncio.get_running_loop().time()
-        async with guarded(
-            [sys.executable, "-m", "arqsvc", "worker"],
-            stop_signal=SIGTERM,
-            grace_s=settings.drain_s + KILL_S,
-            env={**os.environ, **_environment(settings)},
-        ) as worker:
-            code = await worker.wait()
-        logger.error("the worker died and is started again", extra={"exitcode": code, "wait_s": wait_s})
-        await asyncio.sleep(wait_s)
-        wait_s = 0.1 if asyncio.get_running_loop().time() - started > 60 else min(10.0, 2 * wait_s)
+async def _run_worker(settings: Settings) -> None:
+    """Run a worker of all queues in a child, for as long as it lives."""
+    async with guarded(
+        [sys.executable, "-m", "arqsvc", "worker"],
+        stop_signal=SIGTERM,
+        grace_s=settings.drain_s + KILL_S,
+        env={**os.environ, **_environment(settings)},
+    ) as worker:
+        code = await worker.wait()
+    raise ChildDied(f"The worker ended with exit code {code}; its log says why.", exitcode=code)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
-from tortoise import Tortoise, connections
+from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from arqsvc.errors import CannotStart
@@ -84,7 +84,7 @@ async def open_db(database_url: str, *, pool_size: int = 10) -> AsyncIterator[Ba
         raise CannotStart(f"The database was migrated by a newer arqsvc ({max(there - ours)}). Install that version.")
     await Tortoise.init(config=tortoise_config(database_url, pool_size=pool_size), _enable_global_fallback=True)
     try:
-        yield connections.get("default")
+        yield Tortoise.get_connection("default")
     finally:
         await Tortoise.close_connections()
 
@@ -143,7 +143,7 @@ async def migrate(database_url: str) -> list[str]:
     return applied
 
 
-async def rows(sql: str, values: Sequence[Any] = ()) -> list[Mapping[str, Any]]:
+async def rows(sql: str, values: Sequence[Any] = ()) -> Sequence[Mapping[str, Any]]:
     """Run one statement that returns rows; ours begin with WITH or SELECT, so that Tortoise hands the rows on."""
-    found: list[Mapping[str, Any]] = await connections.get("default").execute_query_dict(sql, list(values))
+    found: Sequence[Mapping[str, Any]] = await Tortoise.get_connection("default").execute_query_dict(sql, list(values))
     return found

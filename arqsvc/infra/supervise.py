@@ -16,12 +16,25 @@ AGAIN_S = 0.2
 @asynccontextmanager
 async def supervised(loops: Iterable[tuple[str, Callable[[], Awaitable[None]]]]) -> AsyncIterator[None]:
     """Run these loops, each by its name, for the block."""
-    async with asyncio.TaskGroup() as group:
+    async with task_group() as group:
         tasks = [group.create_task(_supervise(name, loop), name=name) for name, loop in loops]
         try:
             yield
         finally:
             await _end(tasks)
+
+
+@asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A TaskGroup out of which an error of the block itself comes as it is; the block sees to it that the tasks end."""
+    failed: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        try:
+            yield group
+        except Exception as error:
+            failed = error
+    if failed:
+        raise failed
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -1,7 +1,7 @@
 """Submit, cancel, retry, and keep Redis in step: the row first, then arq. Redis may be emptied at any time."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,7 +134,7 @@ class JobQueue:
     async def _enqueue(self, queue: str, job: UUID, dispatch: int) -> None:
         await self.redis.enqueue_job(FUNCTION, str(job), _job_id=delivery(job, dispatch), _queue_name=queue_key(queue))
 
-    async def _unknown(self, page: list[Any]) -> list[Any]:
+    async def _unknown(self, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return those rows whose delivery has no payload or no place in its queue."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for row in page:

@@ -322,7 +322,7 @@ async def retry(job: UUID) -> Moved | None:
     return moved[0] if moved else None
 
 
-async def queued_page(after: tuple[datetime, UUID] | None, limit: int = 1000) -> list[Mapping[str, Any]]:
+async def queued_page(after: tuple[datetime, UUID] | None, limit: int = 1000) -> Sequence[Mapping[str, Any]]:
     """Return `id, queue, dispatch, queued_at` of jobs queued for more than 2 s, oldest first, behind `after`."""
     return await rows(
         """SELECT id, queue, dispatch, queued_at FROM job

@@ -5,35 +5,29 @@ const DEADLINE_MS = 15_000;
 
 /** What the API said no with (RFC 9457); status 0 when nothing answered. */
 export class Problem extends Error {
-  constructor(status, { title, detail, errors }) {
-    super(detail);
-    Object.assign(this, { status, title, detail, errors });
+  constructor(status, body) {
+    super(body?.detail ?? "It gave no reason.");
+    this.status = status;
+    this.title = body?.title ?? `The service answered with status ${status}`;
+    this.detail = this.message;
+    this.errors = body?.errors;
   }
 }
 
-const away = () => new Problem(0, {
-  title: "The service does not answer",
-  detail: "It is not running, or the connection to it is broken.",
-});
-
-const refused = (status, body) => new Problem(status, {
-  title: body?.title ?? `The service answered with status ${status}`,
-  detail: body?.detail ?? "It gave no reason.",
-  errors: body?.errors,
-});
+const AWAY = { title: "The service does not answer", detail: "It is not running, or the connection to it is broken." };
 
 async function request(path, options) {
   try {
     return await fetch(API + path, { ...options, signal: AbortSignal.timeout(DEADLINE_MS) });
   } catch {
-    throw away();
+    throw new Problem(0, AWAY);
   }
 }
 
 async function answer(response) {
   const body = await response.json().catch(() => null);
-  if (!response.ok) throw refused(response.status, body);
-  if (body === null) throw away(); // it broke off in the middle
+  if (!response.ok) throw new Problem(response.status, body);
+  if (body === null) throw new Problem(0, AWAY); // it broke off in the middle
   return body;
 }
 
@@ -48,12 +42,11 @@ export const post = async (path, body) => answer(await request(path, {
 /** The name under which a file was sent, or null; a job says only the file's id. */
 export async function fileName(id) {
   const response = await request(`/files/${id}`, { method: "HEAD" });
-  const [, encoded, plain] =
-    /filename\*=utf-8''([^;]+)|filename="([^"]+)"/i.exec(response.headers.get("Content-Disposition")) ?? [];
-  return response.ok ? (encoded ? decodeURIComponent(encoded) : plain ?? null) : null;
+  const named = /filename\*?=(?:utf-8''|")([^";]+)/.exec(response.headers.get("Content-Disposition"));
+  return named && decodeURIComponent(named[1]);
 }
 
-/** Send a file and return what the API stored; `onProgress` hears of the bytes that are gone. */
+/** Send a file and return what the API stored; `onProgress` hears which fraction is gone. */
 export async function upload(file, onProgress, signal) {
   signal.throwIfAborted();
   await file.slice(0, 1).arrayBuffer().catch(() => {
@@ -61,30 +54,21 @@ export async function upload(file, onProgress, signal) {
   });
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest(); // fetch does not tell how much is sent
-    sending.upload.onprogress = (event) => onProgress(event.loaded);
+    sending.responseType = "json";
+    sending.upload.onprogress = (event) => onProgress(event.loaded / event.total);
     sending.onload = () => {
-      const body = parsed(sending.responseText);
-      if (sending.status === 201 && body) resolve(body);
-      else reject(refused(sending.status, body));
+      if (sending.status === 201) resolve(sending.response);
+      else reject(new Problem(sending.status, sending.response));
     };
     sending.onerror = () => reject(new Problem(0, {
       title: "The file did not arrive",
       detail: "The connection broke while it was sent. If the service is there, the file may be over its size limit.",
     }));
     sending.onabort = () => reject(signal.reason);
-    signal.addEventListener("abort", () => sending.abort());
+    signal.onabort = () => sending.abort();
     sending.open("POST", `${API}/files?name=${encodeURIComponent(file.name)}`);
-    sending.setRequestHeader("Content-Type", "application/octet-stream");
     sending.send(file);
   });
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** The events of one job, for as long as nobody closes them. */

@@ -1,7 +1,7 @@
 // The page: what is dropped becomes jobs, the list follows all of them, two streams bring the running ones live.
 
 import { events, fileName, get, post, Problem, upload } from "./api.js";
-import { clock } from "./format.js";
+import { bytes, clock } from "./format.js";
 import { Row } from "./row.js";
 
 const KIND = "genomes.analyze";
@@ -14,9 +14,7 @@ const $ = (id) => document.getElementById(id);
 const rows = new Map(); // by id of the job, in any order
 const streams = new Map(); // by id of the job
 const names = new Map(); // by id of the file; null: asked, not known
-const page = { cursor: null, loaded: false, polling: false, again: false, timer: 0, seenAt: null, sending: Promise.resolve() };
-
-// Looking
+const page = { cursor: null, polling: false, again: false, timer: 0, seenAt: null, sending: Promise.resolve() };
 
 /** Look at the newest jobs now, and every 5 s from now on while the page is visible. */
 async function poll() {
@@ -27,6 +25,7 @@ async function poll() {
   try {
     await look();
     connected();
+    paintPage();
   } catch (error) {
     disconnected(error);
   } finally {
@@ -41,25 +40,11 @@ async function look() {
   if (!items.some((job) => rows.has(job.id))) startOver(next_cursor, asked);
   for (const job of items) show(job, asked);
   const listed = new Set(items.map((job) => job.id));
-  for (const row of [...rows.values()]) {
-    if (row.ended || listed.has(row.job.id)) row.paintAge();
-    else await lookAt(row);
+  for (const [id, row] of rows) {
+    row.paintAge();
+    if (!row.ended && !listed.has(id)) show(await get(`/jobs/${id}`), asked); // it is beyond the first page
   }
-  page.loaded = true;
   follow();
-  paintPage();
-}
-
-/** Look at one job that is beyond the first page. */
-async function lookAt(row) {
-  const asked = performance.now();
-  try {
-    show(await get(`/jobs/${row.job.id}`), asked);
-  } catch (error) {
-    if (error.status !== 404) throw error;
-    rows.delete(row.job.id);
-    row.remove();
-  }
 }
 
 /** Forget what is shown: it lies more than a page behind the newest. */
@@ -100,8 +85,8 @@ function show(job, asked) {
 
 function add(row) {
   rows.set(row.job.id, row);
-  const older = [...$("list").children].find((element) => element.dataset.id < row.job.id);
-  $("list").insertBefore(row.element, older ?? null);
+  const older = [...$("list").children].find((element) => element.dataset.id < row.job.id) ?? null;
+  $("list").insertBefore(row.element, older);
 }
 
 /** Ask for the name of a job's file where nothing else says what the job works on. */
@@ -109,15 +94,9 @@ async function findName(row) {
   const id = row.job.params.file_id;
   if (!id || names.has(id) || row.job.result?.organism) return;
   names.set(id, null);
-  try {
-    names.set(id, await fileName(id));
-    row.paint();
-  } catch {
-    names.delete(id);
-  }
+  names.set(id, await fileName(id).catch(() => null));
+  row.update(row.job);
 }
-
-// Following
 
 /** Keep streams open to what runs first, then to what waits longest. */
 function follow() {
@@ -127,8 +106,8 @@ function follow() {
     streams.delete(id);
   }
   const active = [...rows.values()].filter((row) => !row.ended && !streams.has(row.job.id));
-  const urgency = (row) => `${row.job.state === "running" ? 0 : 1}${row.job.id}`;
-  active.sort((a, b) => (urgency(a) < urgency(b) ? -1 : 1));
+  const place = (row) => (row.job.state === "running" ? "" : "~") + row.job.id;
+  active.sort((a, b) => (place(a) < place(b) ? -1 : 1));
   for (const row of active.slice(0, STREAMS - streams.size)) open(row);
 }
 
@@ -147,13 +126,11 @@ function unfollow() {
   streams.clear();
 }
 
-// Acting
-
 /** Take files: a row for each at once, one upload at a time. */
 function take(files) {
   for (const file of files) {
     const stop = new AbortController();
-    const sending = { state: "sending", name: file.name, size_bytes: file.size, created_at: new Date().toISOString() };
+    const sending = { state: "sending", name: file.name, created_at: new Date().toISOString() };
     const row = new Row(sending, names, () => {
       stop.abort();
       row.remove();
@@ -162,18 +139,20 @@ function take(files) {
     $("list").prepend(row.element);
     page.sending = page.sending.then(() => submit(row, file, stop.signal));
   }
-  if (files.length) say(`sending: ${files.length > 1 ? `${files.length} files` : files[0].name}`);
+  if (files.length) say(`sending: ${files.map((file) => file.name).join(", ")}`);
   paintPage();
 }
 
 async function submit(row, file, signal) {
   try {
-    const stored = await upload(file, (sent_bytes) => row.update({ ...row.job, sent_bytes }), signal);
+    const progress = (fraction) => row.update({ ...row.job, progress: { step: bytes(file.size), fraction } });
+    const stored = await upload(file, progress, signal);
     names.set(stored.id, stored.name);
     become(row, await post(`/jobs/${KIND}`, { params: { file_id: stored.id } }));
   } catch (error) {
     if (signal.aborted) return;
-    row.update({ ...row.job, state: "failed", error });
+    const { title = "This page has a fault", message: detail, errors } = error;
+    row.update({ ...row.job, state: "failed", error: { title, detail, errors } });
     say(`failed: ${file.name}`);
     if (error.status === 401) disconnected(error);
   }
@@ -204,18 +183,14 @@ async function act(row, verb) {
   poll();
 }
 
-// Saying
-
 function say(text) {
   $("status").textContent = text;
 }
 
 function connected() {
-  if (page.seenAt && $("connection").dataset.state === "away") say("The service is back.");
+  if ($("connection").dataset.state === "away") say("The service is back.");
   page.seenAt = Date.now();
   connection("live", "live");
-  $("signed-out").hidden = true;
-  $("signed-in").hidden = false;
 }
 
 /** Say that the service is away, refuses or wants a login; what is shown stays. */
@@ -223,40 +198,33 @@ function disconnected(error) {
   if (!(error instanceof Problem)) throw error;
   if (error.status === 401) {
     connection("signed-out", "signed out");
-    $("signed-out").hidden = false;
-    $("signed-in").hidden = true;
     unfollow();
     return;
   }
-  const asOf = page.seenAt ? ` · as of ${clock(page.seenAt)}` : "";
   if ($("connection").dataset.state !== "away") say(`${error.title}. ${error.detail} Trying again.`);
-  connection("away", `reconnecting${asOf}`);
+  connection("away", page.seenAt ? `reconnecting · as of ${clock(page.seenAt)}` : "reconnecting");
 }
 
 function connection(state, text) {
+  $("signed-out").hidden = state !== "signed-out";
+  $("signed-in").hidden = state === "signed-out";
   $("connection").dataset.state = state;
-  if ($("connection").textContent !== text) $("connection").textContent = text;
+  $("connection").textContent = text;
 }
 
 function paintPage() {
-  $("empty").hidden = !page.loaded || $("list").childElementCount > 0;
+  $("empty").hidden = !page.seenAt || $("list").childElementCount > 0;
   $("more").hidden = !page.cursor;
 }
-
-// Starting
 
 $("file").addEventListener("change", (event) => {
   take([...event.target.files]);
   event.target.value = ""; // the same file may be chosen again
 });
 $("more").addEventListener("click", loadMore);
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  $("drop").classList.add("over-it");
-});
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) $("drop").classList.remove("over-it");
-});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("dragenter", () => $("drop").classList.add("over-it"));
+document.addEventListener("dragleave", (event) => event.relatedTarget ?? $("drop").classList.remove("over-it"));
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   $("drop").classList.remove("over-it");

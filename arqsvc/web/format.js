@@ -12,7 +12,7 @@ export const bytes = (n) => scaled(n, 1024, ["B", "KiB", "MiB", "GiB"]);
 function scaled(n, base, units) {
   if (n == null) return "–";
   let [value, unit] = [n, 0];
-  while (unit < units.length - 1 && Number(value.toPrecision(3)) >= base) {
+  while (unit < units.length - 1 && Math.max(value, value.toPrecision(3)) >= base) {
     value /= base;
     unit += 1;
   }

@@ -4,9 +4,8 @@ import { age, basePairs, bytes, clock, count, duration, percent } from "./format
 
 const FINAL = ["succeeded", "failed", "cancelled"];
 const WORDS = { blocked: "waiting for another job", scheduled: "waiting to try again" };
-const LABELS = { cancel: "Cancel", cancelling: "Cancelling…", retry: "Retry", dismiss: "Dismiss" };
 
-/** A job as the API tells it; or a file on its way to become one, which has `name` and `sent_bytes`, and no `id`. */
+/** A job as the API tells it; or a file on its way to become one, which has a `name` and no `id`. */
 export class Row {
   actedAt = 0; // moments, by performance.now(): of the last answer to a button,
   progressAt = 0; // and of the last progress
@@ -62,19 +61,16 @@ export class Row {
     return this.job.state === "queued" && this.job.attempt ? "retrying" : this.job.state;
   }
 
-  /** What stands under the bar. */
-  get note() {
-    const { state, progress, due_at, sent_bytes, size_bytes } = this.job;
-    if (state === "sending") return sent_bytes == null ? "Waits to be sent" : `${bytes(sent_bytes)} of ${bytes(size_bytes)}`;
-    if (state === "scheduled") return `Next attempt at ${clock(due_at)}`;
-    if (state === "running") return progress ? `${progress.step} · ${Math.floor(100 * progress.fraction)}\u202f%` : "Starting";
-    return state === "queued" ? "Waits for a worker" : "";
+  get progress() {
+    return ["sending", "running"].includes(this.job.state) ? this.job.progress : null;
   }
 
-  get fraction() {
-    const { state, progress, sent_bytes, size_bytes } = this.job;
-    if (state === "sending") return sent_bytes ? sent_bytes / size_bytes : 0;
-    return state === "running" ? progress?.fraction ?? 0 : 0;
+  /** What stands under the bar. */
+  get note() {
+    if (this.progress) return `${this.progress.step} · ${Math.floor(100 * this.progress.fraction)}\u202f%`;
+    const { state, due_at } = this.job;
+    if (state === "scheduled") return `next attempt at ${clock(due_at)}`;
+    return { sending: "waits to be sent", queued: "waits for a worker", running: "starting" }[state] ?? "";
   }
 
   update(job) {
@@ -88,7 +84,7 @@ export class Row {
     write(parts.accession, job.result?.accession ?? "");
     write(parts.source, name && name !== title ? name : "");
     parts.work.hidden = this.ended;
-    parts.bar.value = this.fraction;
+    parts.bar.value = this.progress?.fraction ?? 0;
     parts.bar.setAttribute("aria-label", `Progress: ${title}`);
     parts.bar.setAttribute("aria-valuetext", note);
     write(parts.note, note);
@@ -102,8 +98,8 @@ export class Row {
   paintAge() {
     const { created_at, attempts } = this.job;
     const { started_at, finished_at } = attempts?.at(-1) ?? {};
-    const took = this.ended && finished_at ? `, took ${duration((new Date(finished_at) - new Date(started_at)) / 1000)}` : "";
-    write(this.parts.age, age((Date.now() - new Date(created_at)) / 1000) + took);
+    const took = this.ended && finished_at ? `, took ${duration(seconds(started_at, finished_at))}` : "";
+    write(this.parts.age, age(seconds(created_at, Date.now())) + took);
     this.parts.age.dateTime = created_at;
     this.parts.age.title = `${created_at} = ${new Date(created_at).toLocaleString()}`;
   }
@@ -140,13 +136,14 @@ export class Row {
     parts.files.hidden ||= !files.length;
     parts.all.setAttribute("aria-expanded", !parts.files.hidden);
     fill(parts.files, files, ({ href, name, size_bytes }) => {
-      const link = Object.assign(document.createElement("a"), { href, textContent: name, target: "_blank", rel: "noopener" });
+      const link = document.createElement("a");
+      Object.assign(link, { href, textContent: name, target: "_blank", rel: "noopener" });
       return [link, ` ${bytes(size_bytes)}`];
     });
   }
 
   paintAction() {
-    this.offer(this.parts.act, LABELS[this.action]);
+    this.offer(this.parts.act, this.action);
     this.parts.act.setAttribute("aria-disabled", this.action === "cancelling");
   }
 
@@ -168,15 +165,17 @@ export class Row {
   }
 }
 
+const seconds = (from, to) => (new Date(to) - new Date(from)) / 1000;
+
 function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 /** Make the items of a list, unless it holds them already. */
 function fill(list, items, content) {
-  const made = JSON.stringify(items);
-  if ((list.dataset.made ?? "[]") === made) return;
-  list.dataset.made = made;
+  const holds = JSON.stringify(items);
+  if (list.holds === holds) return;
+  list.holds = holds;
   list.replaceChildren(...items.map((item) => {
     const element = document.createElement("li");
     element.append(...content(item));

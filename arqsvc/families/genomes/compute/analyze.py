@@ -9,7 +9,15 @@ from arqsvc.families.genomes.compute.coding import read_coding
 from arqsvc.families.genomes.compute.codons import measure_codons
 from arqsvc.families.genomes.compute.genbank import LIMIT_BYTES, read_records
 from arqsvc.families.genomes.compute.genes import measure_genes
-from arqsvc.families.genomes.compute.measurements import Measurements, RecordMeasurements
+from arqsvc.families.genomes.compute.measurements import (
+    CodonUsage,
+    Finding,
+    GeneFacts,
+    Measurements,
+    RecordMeasurements,
+    SequenceFacts,
+)
+from arqsvc.families.genomes.compute.record import Record
 from arqsvc.families.genomes.compute.statistics import measure_sequences
 from arqsvc.families.genomes.compute.validation import validate
 
@@ -52,28 +60,25 @@ def measure(
     statistics, statistics_each = measure_sequences(records)
     enter("validation", 0.80)
     findings, findings_each = validate(records, codings, genetic_code=genetic_code)
-    return Measurements(
-        records=tuple(
-            RecordMeasurements(
-                accession=record.accession,
-                definition=record.definition,
-                organism=record.organism,
-                molecule_type=record.molecule_type,
-                topology=record.topology,
-                length_bp=record.length_bp,
-                features=record.features,
-                codons=codons_each[place],
-                genes=genes_each[place],
-                statistics=statistics_each[place],
-                findings=findings_each[place],
-            )
-            for place, record in enumerate(records)
-        ),
+    each = zip(records, codons_each, genes_each, statistics_each, findings_each, strict=True)
+    return Measurements(tuple(_of_record(*parts) for parts in each), codons, genes, statistics, findings, genetic_code)
+
+
+def _of_record(
+    record: Record, codons: CodonUsage, genes: GeneFacts, statistics: SequenceFacts, findings: tuple[Finding, ...]
+) -> RecordMeasurements:
+    return RecordMeasurements(
+        accession=record.accession,
+        definition=record.definition,
+        organism=record.organism,
+        molecule_type=record.molecule_type,
+        topology=record.topology,
+        length_bp=record.length_bp,
+        features=record.features,
         codons=codons,
         genes=genes,
         statistics=statistics,
         findings=findings,
-        genetic_code_given=genetic_code,
     )
 
 

@@ -73,13 +73,14 @@ def effective_number_of_codons(counts: NDArray[np.int64], code: GeneticCode) -> 
 
 def _homozygosity(counts: NDArray[np.int64], code: GeneticCode) -> tuple[NDArray[np.int64], Floats]:
     """Return codons read and F of each family; [n, families]; NaN or infinite where fewer than two codons are read."""
-    member = (code.family[:, None] == np.arange(len(code.family_letters))).astype(np.float64)
-    values = counts.astype(np.float64)
-    total = values @ member
-    squares = (values * values) @ member
+    order = np.argsort(code.family, kind="stable")
+    first = np.searchsorted(code.family[order], np.arange(len(code.family_letters)))
+    by_family = counts.T[order]
+    total = np.add.reduceat(by_family, first, axis=0).T
+    squares = np.add.reduceat(by_family * by_family, first, axis=0).T
     with np.errstate(invalid="ignore", divide="ignore"):
         homozygosity: Floats = (squares / total - 1) / (total - 1)
-    return total.astype(np.int64), homozygosity
+    return total, homozygosity
 
 
 def gc_at_synonymous_thirds(counts: NDArray[np.int64], code: GeneticCode) -> Floats:
@@ -106,15 +107,17 @@ def cai_weights(reference: Integers, code: GeneticCode) -> Floats:
 def codon_adaptation(counts: NDArray[np.int64], weights: Floats) -> Floats:
     """Return CAI of each row of int64[n, 64]; NaN without any codon that has a weight."""
     weighed = ~np.isnan(weights)
-    logs = np.where(weighed, np.log(np.where(weighed, weights, 1)), 0)
+    own = counts[:, weighed]
     with np.errstate(invalid="ignore"):
-        return np.exp(counts @ logs / (counts @ weighed.astype(np.float64)))
+        adaptation: Floats = np.exp((own * np.log(weights[weighed])).sum(1) / own.sum(1))
+    return adaptation
 
 
 def _share(counts: NDArray[np.int64], part: Flags, whole: Flags) -> Floats:
     """Return the share of codons in `whole` that are in `part`, by row."""
     with np.errstate(invalid="ignore"):
-        return (counts @ part.astype(np.float64)) / (counts @ whole.astype(np.float64))
+        share: Floats = (counts @ part.astype(np.int64)) / (counts @ whole.astype(np.int64))
+    return share
 
 
 def measure_codons(
@@ -155,7 +158,7 @@ def _genes(records: Sequence[Record], codings: Sequence[Coding]) -> GeneCodons:
     at = list(zip(place.tolist(), feature.tolist(), strict=True))
     features = [record.features for record in records]
     codons = counts.sum(1)
-    by_position = (counts @ _LETTERS.astype(np.float64)).T / codons
+    by_position = [_share(counts, _LETTERS[:, position], np.ones(64, bool)) for position in range(3)]
     nc, gc3s = np.full(len(counts), np.nan), np.full(len(counts), np.nan)
     for number in np.unique(code).tolist():
         rows = code == number

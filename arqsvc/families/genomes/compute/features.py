@@ -21,6 +21,7 @@ _MARGIN = np.uint64(2 ** (8 * _KEY_COLUMN) - 1)
 _NEWLINE, _SPACE, _QUOTE, _SLASH, _EQUALS = b'\n "/='
 _INDENT = "\n" + " " * _QUALIFIER_COLUMN
 _VALUES = ("locus_tag", "gene", "product", "protein_id", "translation")
+_PSEUDO = {"pseudo", "pseudogene"}
 _SPECIAL = (
     "artificial_location",
     "exception",
@@ -159,8 +160,6 @@ def read_features(table: bytes, *, accession: str, length_bp: int, circular: boo
     places = _Places(texts, circle_bp=length_bp if circular else None)
     columns = {name: tuple(_column(lines, name, len(kinds))) for name in _VALUES}
     special = _special(lines)
-    pseudo = np.zeros(len(kinds), bool)
-    pseudo[[row for row, found in special.items() if "pseudo" in found or "pseudogene" in found]] = True
     return Features(
         kind=tuple(kinds),
         start0=places.start0,
@@ -175,7 +174,7 @@ def read_features(table: bytes, *, accession: str, length_bp: int, circular: boo
         partial3=places.flags["partial3"],
         remote=places.flags["remote"],
         joined=places.flags["joined"],
-        pseudo=pseudo,
+        pseudo=np.isin(np.arange(len(kinds)), [row for row in special if _PSEUDO & special[row].keys()]),
         codon_start=lines.numbers("codon_start", absent=1).clip(1, 3).astype(np.int8),
         transl_table=lines.numbers("transl_table", absent=0).astype(np.int16),
         locus_tag=columns["locus_tag"],
