@@ -12,6 +12,7 @@ from arqsvc.api.keys import KeyKind, create_secret
 from arqsvc.cli.instance import listening_on, serving
 from arqsvc.client import Client
 from arqsvc.jobs.declare import Params
+from arqsvc.jobs.events import EventHub
 from arqsvc.settings import Settings
 from tests.flow.kinds import PARAMS
 
@@ -25,6 +26,7 @@ class Service:
     http: httpx.AsyncClient
     """Below /api/v1, with the same key."""
     key: str
+    hub: EventHub
 
     async def ended(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         """Submit a job and return it once it has ended."""
@@ -35,11 +37,12 @@ class Service:
 async def open_service(settings: Settings, params: Mapping[str, type[Params]] = PARAMS) -> AsyncIterator[Service]:
     """Run the API in this process, by default with the kinds of `tests.flow.kinds`."""
     with listening_on("127.0.0.1", 0) as listening:
-        async with serving(create_app(settings, params), listening) as url:
+        app = create_app(settings, params)
+        async with serving(app, listening) as url:
             key = await create_secret(KeyKind.KEY, owner="tester", name="test")
             headers = {"Authorization": f"Bearer {key}"}
             async with (
                 Client(url, key) as client,
                 httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, trust_env=False) as http,
             ):
-                yield Service(settings, client, http, key)
+                yield Service(settings, client, http, key, app.state.hub)

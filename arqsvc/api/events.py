@@ -1,7 +1,9 @@
 """What happens to a job, as Server-Sent Events and as WebSocket, both at /api/v1/jobs/{id}/events."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import HTTPConnection, Request
@@ -10,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import authenticate
-from arqsvc.api.problems import on_error
+from arqsvc.api.problems import fault, on_error
 from arqsvc.errors import ArqsvcError
 from arqsvc.infra import Infra
 from arqsvc.jobs.events import Event, EventHub, EventId, follow
@@ -20,15 +22,13 @@ PING_S = 15
 RETRY_MS = 3000
 TOLD_ALL = 1000
 """WebSocket close code: the job has ended and all was told."""
-REFUSED = 3000
-"""WebSocket close code: refused; the reason says why."""
 
 
 async def stream(request: Request) -> Response:
     """GET: Server-Sent Events from `Last-Event-ID` or `?after=` on; ends with the job. 204 when all was told before."""
     job = await find_job(request, await authenticate(request))
-    after = _after(request)
-    if job.state in FINAL and after.seq >= job.seq:
+    after = _after(request, job)
+    if job.state in FINAL and after.seq == job.seq:
         return Response(status_code=204)
     return EventSourceResponse(_as_sse(_story(request, job, after)), ping=PING_S, headers={"Cache-Control": "no-store"})
 
@@ -37,32 +37,52 @@ async def socket(websocket: WebSocket) -> None:
     """The same story over a WebSocket, one envelope a message; closes with 1000 after the final state."""
     try:
         job = await find_job(websocket, await authenticate(websocket))
-        after = _after(websocket)
+        after = _after(websocket, job)
     except ArqsvcError as error:
         await websocket.send_denial_response(await on_error(websocket, error))
         return
     await websocket.accept()
-    try:
-        async for event in _story(websocket, job, after):
-            await websocket.send_text(json.dumps(event.envelope()))
-        await websocket.close(TOLD_ALL)
-    except WebSocketDisconnect:
-        return
+    async with asyncio.TaskGroup() as group:
+        telling = group.create_task(_tell(websocket, _story(websocket, job, after)))
+        hearing = group.create_task(_until_gone(websocket))
+        await asyncio.wait([telling, hearing], return_when=asyncio.FIRST_COMPLETED)
+        telling.cancel()
+        hearing.cancel()
 
 
-def _after(connection: HTTPConnection) -> EventId:
+async def _tell(websocket: WebSocket, story: AsyncGenerator[Event, None]) -> None:
+    async with aclosing(story):
+        try:
+            async for event in story:
+                await websocket.send_text(json.dumps(event.envelope()))
+            await websocket.close(TOLD_ALL)
+        except WebSocketDisconnect:
+            return
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    """Return once the client has left; what it says is not heard."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        continue
+
+
+def _after(connection: HTTPConnection, job: JobRecord) -> EventId:
     text = connection.headers.get("last-event-id") or connection.query_params.get("after")
-    return EventId.parse(text) if text else EventId(0)
+    after = EventId.parse(text) if text else EventId(0)
+    if after.seq > job.seq:
+        raise fault("/after", f"{text} is beyond the newest event of this job, {job.seq}.")
+    return after
 
 
-def _story(connection: HTTPConnection, job: JobRecord, after: EventId) -> AsyncIterator[Event]:
+def _story(connection: HTTPConnection, job: JobRecord, after: EventId) -> AsyncGenerator[Event, None]:
     infra: Infra = connection.app.state.infra
     hub: EventHub = connection.app.state.hub
     return follow(hub, infra.redis, job.id, after)
 
 
-async def _as_sse(story: AsyncIterator[Event]) -> AsyncIterator[ServerSentEvent]:
-    async for event in story:
-        yield ServerSentEvent(
-            json.dumps(event.envelope()), event=event.type, id=str(event.id), retry=RETRY_MS, sep="\n"
-        )
+async def _as_sse(story: AsyncGenerator[Event, None]) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(story):
+        async for event in story:
+            yield ServerSentEvent(
+                json.dumps(event.envelope()), event=event.type, id=str(event.id), retry=RETRY_MS, sep="\n"
+            )

@@ -41,14 +41,11 @@ def rfc3339(time: datetime | None) -> str | None:
 async def submit(request: Request) -> Response:
     """POST /jobs/{kind}: validate, write, queue; 202 and the job."""
     caller = await authenticate(request)
-    kind = request.path_params["kind"]
-    known: dict[str, type[Params]] = request.app.state.params
-    if kind not in known:
-        raise UnknownKind(f"There is no kind of job {kind!r}. Known: {', '.join(sorted(known))}.")
+    kind = _kind(request, request.path_params["kind"])
     body = await _json_body(request)
     try:
         submission = Submission.model_validate(body)
-        params = _parsed(known[kind], submission.params)
+        params = _parsed(kind, submission.params)
     except ValidationError as error:
         raise invalid(error) from error
     await _check_files(params, caller)
@@ -69,7 +66,7 @@ async def list_jobs(request: Request) -> Response:
     if states := request.query_params.get("state"):
         query = query.filter(state__in=[_state(state) for state in states.split(",")])
     if kinds := request.query_params.get("kind"):
-        query = query.filter(kind__in=kinds.split(","))
+        query = query.filter(kind__in=[_kind(request, kind).kind for kind in kinds.split(",")])
     if cursor := request.query_params.get("cursor"):
         query = query.filter(id__lt=_uuid(cursor, "/cursor"))
     limit = _limit(request.query_params.get("limit"))
@@ -194,9 +191,11 @@ async def _json_body(request: Request) -> Any:
         body += chunk
         if len(body) > BODY_LIMIT_BYTES:
             raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
+    if b"\\u0000" in body:
+        raise fault("", "the body holds the character U+0000, which cannot be stored")
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise fault("", f"the body is not JSON: {error}") from error
 
 
@@ -222,6 +221,13 @@ def _infra(request: Request) -> Infra:
     return infra
 
 
+def _kind(request: Request, name: str) -> type[Params]:
+    known: Mapping[str, type[Params]] = request.app.state.params
+    if name not in known:
+        raise UnknownKind(f"There is no kind of job {name[:100]!r}. Known: {', '.join(sorted(known))}.")
+    return known[name]
+
+
 def _state(text: str) -> State:
     try:
         return State(text)
@@ -239,7 +245,7 @@ def _uuid(text: str, pointer: str) -> UUID:
 def _limit(text: str | None) -> int:
     if text is None:
         return PAGE
-    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_PAGE:
+    if len(text) > 4 or not text.isdecimal() or not 1 <= int(text) <= LARGEST_PAGE:
         raise InvalidParams(
             f"limit={text[:20]!r} is not in 1..{LARGEST_PAGE}.",
             errors=[{"pointer": "/limit", "detail": f"must be in 1..{LARGEST_PAGE}"}],

@@ -106,6 +106,7 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
         ws="auto",
+        ws_max_size=4096,
     )
     server = _Server(config)
     async with app.router.lifespan_context(app), task_group() as group:

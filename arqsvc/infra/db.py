@@ -12,10 +12,21 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
 from arqsvc.errors import CannotStart
 
 logger = logging.getLogger(__name__)
+
+UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBConnectionError)
+"""What a statement raises while the database is away; the same statement may succeed later."""
+REFUSED = (OperationalError, IntegrityError)
+"""What a statement raises whose values the database does not take."""
+
+STATEMENT_S = 30.0
+"""Longest time of one statement."""
+CONNECT_S = 10.0
+"""Longest time until a connection is made."""
 
 MODELS = ("arqsvc.jobs.record", "arqsvc.jobs.lease", "arqsvc.jobs.files", "arqsvc.api.keys")
 """Modules that declare tables; a name here is a string, so that no floor is crossed."""
@@ -58,6 +69,8 @@ def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]
         **connection_arguments(database_url),
         "minsize": 1,
         "maxsize": pool_size,
+        "command_timeout": STATEMENT_S,
+        "timeout": CONNECT_S,
         "server_settings": {"application_name": "arqsvc", "timezone": "UTC"},
     }
     return {
@@ -109,7 +122,7 @@ async def applied_migrations(database_url: str) -> set[str]:
         await connection.close()
 
 
-async def connect(database_url: str, *, timeout_s: float = 10.0) -> asyncpg.Connection:
+async def connect(database_url: str, *, timeout_s: float = CONNECT_S) -> asyncpg.Connection:
     """Return one connection outside the pool.
 
     Raises:

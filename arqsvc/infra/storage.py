@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tempfile import _TemporaryFileWrapper
 from arqsvc.errors import CannotStart, OutOfSpace, TooLarge
 
 CHUNK_BYTES = 256 * 1024
+INCOMING_S = 86_400
+"""Seconds after which a file that never became whole is removed."""
 _UNWRITABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST,
 }  # fmt: skip
@@ -58,6 +61,9 @@ class Storage:
             raise CannotStart(
                 f"The storage folder {folder} cannot be made: {error.strerror}. Choose another with ARQSVC_STORAGE_DIR."
             ) from error
+        for left in self._incoming.iterdir():
+            if left.stat().st_mtime < time.time() - INCOMING_S:
+                left.unlink(missing_ok=True)  # of a process that was killed
 
     def path(self, sha256: str) -> Path:
         """Return where this content lies, or would lie."""

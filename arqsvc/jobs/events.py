@@ -8,7 +8,7 @@ announced in the stream too, and looked for every 2 s, so that an emptied Redis 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -192,6 +192,11 @@ class EventHub:
         self._redis = redis
         self._followers: dict[UUID, set[Subscription]] = {}
 
+    @property
+    def followed(self) -> int:
+        """How many jobs somebody follows here."""
+        return len(self._followers)
+
     @contextmanager
     def subscribed(self, job: UUID) -> Iterator[Subscription]:
         """Collect what comes for this job inside the block."""
@@ -224,7 +229,7 @@ class EventHub:
             follower.push(event)
 
 
-async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> AsyncIterator[Event]:
+async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> AsyncGenerator[Event, None]:
     """Yield the story of one job behind `after`, and then what comes; ends with its final state."""
     with hub.subscribed(job) as subscription:
         events, ended = await _told(redis, job, after)
@@ -252,10 +257,12 @@ def _ended(changes: Sequence[Event]) -> bool:
 
 async def _told(redis: ArqRedis, job: UUID, after: EventId) -> tuple[list[Event], bool]:
     """Return what a late reader missed, and whether that is all: changes of state, steps, and the last progress."""
+    row = await JobRecord.get(id=job)
     changes = await _changes(job, after)
-    kept = (await latest_progress(redis, [await JobRecord.get(id=job)])).get(job)
+    kept = (await latest_progress(redis, [row])).get(job)
     told = [*changes, *(_kept_events(job, kept) if kept else ())]
-    return sorted((event for event in told if event.id > after), key=lambda event: event.id), _ended(changes)
+    ended = _ended(changes) if changes else row.state in FINAL
+    return sorted((event for event in told if event.id > after), key=lambda event: event.id), ended
 
 
 def _kept_events(job: UUID, kept: Mapping[str, Any]) -> Iterator[Event]:

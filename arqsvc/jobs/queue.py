@@ -22,7 +22,11 @@ FUNCTION = "run"
 """Name of the one arq function; its only argument is the row's id."""
 CANCELS = "arqsvc:cancels"
 """Channel that tells workers of a job to be cancelled at once."""
-PAGE = 1000
+PAGE = 500
+PAGES_A_LOOK = 20
+
+Place = tuple[datetime, UUID]
+"""Where a job stands in the order of waiting: since when, and its id."""
 
 
 def queue_key(queue: str) -> str:
@@ -66,7 +70,7 @@ class JobQueue:
         """
         if moved := await record.cancel(job):
             logger.info("job cancelled", extra={"job_id": job})
-            await self._drop(moved.queue, delivery(moved.id, moved.dispatch))
+            await self.forget(moved.queue, moved.id, moved.dispatch)
             await announce(self.redis, [moved])
         elif await record.ask_cancel(job):
             logger.info("cancel requested", extra={"job_id": job})
@@ -102,21 +106,27 @@ class JobQueue:
             logger.warning("not yet in Redis", extra={"error": str(error)})
         await announce(self.redis, moved)
 
-    async def put_back_forgotten(self) -> int:
-        """Put back what is queued in PostgreSQL and unknown to Redis; returns how many."""
-        after: tuple[datetime, UUID] | None = None
-        put_back = 0
+    async def put_back_forgotten(self, after: Place | None) -> Place | None:
+        """Put back what is queued in PostgreSQL and unknown to Redis, from a place in the order of waiting on.
+
+        Returns the place to go on from at the next look, None for the beginning: a long backlog is looked through in
+        several goes, unless much of it is missing.
+        """
+        put_back, pages = 0, 0
         while page := await record.queued_page(after, PAGE):
             missing = await self._unknown(page)
             for row in missing:
+                await self.forget(row["queue"], row["id"], row["dispatch"])
                 await self._enqueue(row["queue"], row["id"], row["dispatch"])
-            put_back += len(missing)
+            put_back, pages = put_back + len(missing), pages + (not missing)
             after = (page[-1]["queued_at"], page[-1]["id"])
-            if not missing:
+            if pages == PAGES_A_LOOK:
                 break
+        else:
+            after = None
         if put_back:
             logger.info("put back what Redis had forgotten", extra={"jobs": put_back})
-        return put_back
+        return after
 
     async def release_due(self) -> None:
         """Queue the scheduled jobs whose time has come."""
@@ -128,8 +138,20 @@ class JobQueue:
         if moved := await record.rescue(lease_s):
             for job in moved:
                 logger.warning("job rescued", extra={"job_id": job.id, "state": job.state})
-                await self._drop(job.queue, delivery(job.id, job.dispatch - 1))
+                await self.forget(job.queue, job.id, job.dispatch - 1)
             await self.deliver(moved)
+        await record.forget_dead_workers(lease_s)
+
+    async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
+        """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
+        name = delivery(job, dispatch)
+        try:
+            async with self.redis.pipeline(transaction=True) as pipe:
+                pipe.zrem(queue_key(queue), name)
+                pipe.delete(f"arq:job:{name}", f"arq:in-progress:{name}", f"arq:retry:{name}")
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            logger.warning("stale delivery left in Redis", extra={"delivery": name, "error": str(error)})
 
     async def _enqueue(self, queue: str, job: UUID, dispatch: int) -> None:
         await self.redis.enqueue_job(FUNCTION, str(job), _job_id=delivery(job, dispatch), _queue_name=queue_key(queue))
@@ -144,16 +166,6 @@ class JobQueue:
             found = await pipe.execute()
         pairs = zip(found[::2], found[1::2], strict=True)
         return [row for row, (payload, place) in zip(page, pairs, strict=True) if not payload or place is None]
-
-    async def _drop(self, queue: str, name: str) -> None:
-        """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
-        try:
-            async with self.redis.pipeline(transaction=True) as pipe:
-                pipe.zrem(queue_key(queue), name)
-                pipe.delete(f"arq:job:{name}", f"arq:in-progress:{name}", f"arq:retry:{name}")
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            logger.warning("stale delivery left in Redis", extra={"delivery": name, "error": str(error)})
 
 
 async def _conflict(job: UUID, verb: str, hint: str) -> Conflict:

@@ -207,9 +207,9 @@ async def finish(
     attempt: int,
     end: Ending,
     *,
-    progress: Mapping[str, Any] | None,
-    peak_memory_bytes: int,
-    cpu_s: float,
+    progress: Mapping[str, Any] | None = None,
+    peak_memory_bytes: int | None = None,
+    cpu_s: float | None = None,
     files: Sequence[Mapping[str, Any]] = (),
 ) -> Moved | None:
     """running -> what `end` says, if this attempt still holds the job; None, and no change, if it does not.
@@ -226,8 +226,9 @@ async def finish(
             due_at = CASE WHEN held.next = 'scheduled' THEN now() + make_interval(secs => $9) END,
             finished_at = CASE WHEN held.next IN ('succeeded', 'failed', 'cancelled') THEN now() END
         FROM held WHERE job.id = held.id""",
-        job, attempt, end.state.value, end.reason, _json(end.error), end.result, _json(progress), int(end.failed),
-        end.delay_s, end.outcome, end.traceback, peak_memory_bytes, cpu_s, json.dumps(list(files)),
+        job, attempt, end.state.value, end.reason, _json(end.error), storable(end.result), _json(progress),
+        int(end.failed), end.delay_s, end.outcome, storable(end.traceback), peak_memory_bytes, cpu_s,
+        json.dumps(list(files)),
         first="""held AS (
             SELECT id, CASE WHEN cancel_requested_at IS NOT NULL AND $3::text IN ('queued', 'scheduled')
                 THEN 'cancelled' ELSE $3::text END AS next
@@ -333,13 +334,39 @@ async def queued_page(after: tuple[datetime, UUID] | None, limit: int = 1000) ->
     )
 
 
-async def to_cancel(worker: str) -> list[UUID]:
-    """Return the jobs that this worker runs and somebody wants cancelled."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job that the ledger says a worker runs."""
+
+    id: UUID
+    attempt: int
+    cancel_requested: bool
+
+
+async def held_by(worker: str) -> list[Held]:
+    """Return the jobs that this worker runs, as the ledger has it."""
     found = await rows(
-        "SELECT id FROM job WHERE state = 'running' AND worker = $1 AND cancel_requested_at IS NOT NULL", [worker]
+        """SELECT id, attempt, cancel_requested_at IS NOT NULL AS cancel_requested
+        FROM job WHERE state = 'running' AND worker = $1""",
+        [worker],
     )
-    return [row["id"] for row in found]
+    return [Held(**row) for row in found]
+
+
+async def forget_dead_workers(lease_s: float) -> None:
+    """Delete the rows of workers that are dead and hold nothing any more."""
+    await rows(
+        """WITH dead AS (DELETE FROM worker WHERE heartbeat_at < now() - make_interval(secs => $1)
+            AND NOT EXISTS (SELECT FROM job WHERE job.worker = worker.id AND job.state = 'running') RETURNING id)
+        SELECT id FROM dead""",
+        [lease_s],
+    )
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value)
+    return None if value is None else storable(json.dumps(value))
+
+
+def storable(text: str | None) -> str | None:
+    """Return JSON text or a traceback without U+0000, which PostgreSQL does not store."""
+    return text and text.replace("\\u0000", "\\ufffd").replace("\0", "\ufffd")

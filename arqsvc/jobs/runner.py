@@ -5,7 +5,7 @@ import logging
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from arqsvc.errors import ArqsvcError, InvalidParams, JobFailed, Rejected, Retryable, TimedOut, UnknownKind
 from arqsvc.infra import Infra
+from arqsvc.infra.db import REFUSED, UNAVAILABLE
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.storage import disk_errors, scratch_folder
 from arqsvc.jobs import record
@@ -24,6 +25,9 @@ from arqsvc.jobs.record import Ending, Moved, State
 from arqsvc.logs import bound
 
 logger = logging.getLogger(__name__)
+
+RECORD_S = 60.0
+"""Longest time for which the end of an attempt is written again and again."""
 
 INTERNAL = {
     "type": "/problems/internal",
@@ -78,18 +82,35 @@ class Runner:
 
     async def run(self, job: UUID, dispatch: int) -> None:
         """Do one delivery; one that is not the latest of its job is ignored."""
-        claimed = await record.start(job, dispatch, self._worker)
-        if claimed is None:
-            logger.info("stale delivery ignored", extra={"job_id": job, "dispatch": dispatch})
-            return
-        with bound(job_id=str(job), attempt=claimed.attempt):
-            logger.info("job started", extra={"kind": claimed.kind})
-            await self._queue.deliver([claimed])
-            running = self._running[job] = _Running()
-            try:
+        if job in self._running:
+            return  # the end of its last attempt is being written; the reconciler delivers it again
+        running = self._running[job] = _Running()
+        try:
+            claimed = await record.start(job, dispatch, self._worker)
+            if claimed is None:
+                logger.info("stale delivery ignored", extra={"job_id": job, "dispatch": dispatch})
+                return
+            with bound(job_id=str(job), attempt=claimed.attempt):
+                logger.info("job started", extra={"kind": claimed.kind})
+                await self._queue.forget(claimed.queue, job, dispatch)
+                await self._queue.deliver([claimed])
                 await self._attempt(claimed, running)
-            finally:
-                del self._running[job]
+        finally:
+            del self._running[job]
+
+    async def look_after_held(self) -> None:
+        """Interrupt what is to be cancelled, and give back what the ledger says is ours and is not.
+
+        The second happens when the answer to a claim was lost, or the end of an attempt could not be written.
+        """
+        for held in await record.held_by(self._worker):
+            if held.id not in self._running:
+                lost = Ending("lost", State.QUEUED, reason="worker_lost")
+                if moved := await record.finish(held.id, held.attempt, lost):
+                    logger.warning("gave back a job that nobody ran", extra={"job_id": held.id})
+                    await self._queue.deliver([moved])
+            elif held.cancel_requested:
+                self.interrupt(held.id)
 
     async def _attempt(self, claimed: Moved, running: _Running) -> None:
         """Run and record; a cancel from outside is recorded as the worker's stop, and let pass."""
@@ -136,20 +157,36 @@ class Runner:
             return _ending(error, claimed, job)
 
     async def _record(self, claimed: Moved, end: Ending, progress: ProgressWriter, context: JobContext | None) -> None:
-        moved = await record.finish(
-            claimed.id,
-            claimed.attempt,
-            end,
-            progress=progress.kept(),
-            peak_memory_bytes=context.peak_memory_bytes if context else 0,
-            cpu_s=context.cpu_s if context else 0.0,
-            files=context.files if context and end.state == State.SUCCEEDED else (),
-        )
+        """Write how the attempt ended; while the database is away, for a minute, again and again."""
+        kept, usage, files = progress.kept(), _usage(context), _files(context, end)
+        wait_s, give_up = 0.1, asyncio.get_running_loop().time() + RECORD_S
+        while True:
+            try:
+                moved = await record.finish(claimed.id, claimed.attempt, end, progress=kept, files=files, **usage)
+                break
+            except REFUSED as error:
+                logger.exception("the end of the attempt cannot be stored")
+                end, kept, files = _ending(error, claimed, self._jobs.get(claimed.kind)), None, []
+                end = replace(end, traceback=None, result=None)
+            except UNAVAILABLE as error:
+                if asyncio.get_running_loop().time() > give_up:
+                    raise
+                logger.warning("the end of the attempt is not yet stored", extra={"error": str(error)})
+                await asyncio.sleep(wait_s)
+                wait_s = min(5.0, 2 * wait_s)
         if moved is None:
             logger.warning("the job is another's by now; nothing is recorded")
             return
         logger.info("attempt ended", extra={"state": moved.state, "reason": end.reason})
         await self._queue.deliver([moved])
+
+
+def _usage(context: JobContext | None) -> dict[str, Any]:
+    return {"peak_memory_bytes": context.peak_memory_bytes, "cpu_s": context.cpu_s} if context else {}
+
+
+def _files(context: JobContext | None, end: Ending) -> list[dict[str, Any]]:
+    return context.files if context and end.state == State.SUCCEEDED else []
 
 
 INTERRUPTED = Ending("interrupted", State.QUEUED, reason="worker_stopped")

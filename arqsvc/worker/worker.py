@@ -15,10 +15,9 @@ from arqsvc.infra import Infra, open_infra
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.redis import WAIT_S
 from arqsvc.infra.supervise import every, supervised
-from arqsvc.jobs import record
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, WorkerRecord, new_worker_id
-from arqsvc.jobs.queue import CANCELS, FUNCTION, JobQueue, parse_delivery, queue_key
+from arqsvc.jobs.queue import CANCELS, FUNCTION, JobQueue, Place, parse_delivery, queue_key
 from arqsvc.jobs.runner import Runner
 from arqsvc.settings import Settings
 
@@ -31,6 +30,8 @@ POLL_S = 0.05
 """Seconds between two looks of arq into a queue."""
 DUE_S = 0.5
 """Seconds between two looks for scheduled jobs whose time has come."""
+CLAIM_S = 60
+"""Seconds from a claim in Redis to the claim in the ledger, after which another worker may try."""
 _FOREVER_S = 365 * 86_400
 
 
@@ -56,6 +57,7 @@ class QueueWorker(arq.Worker):
             handle_signals=False,
             log_results=False,
         )
+        self.in_progress_timeout_s = CLAIM_S
 
     async def finish(self) -> None:
         """Wait for what was claimed."""
@@ -71,13 +73,13 @@ class WorkerProcess:
         self._infra, self._lease = infra, lease
         self._queue = JobQueue(infra.redis)
         self._runner = Runner(infra, pool, jobs, lease.worker)
+        self._looked_to: Place | None = None
         self._workers = [
             QueueWorker(infra, self._runner, queue, concurrency=infra.settings.concurrency) for queue in queues
         ]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
-        await self._clear_scratch()
         housekeeping = [
             ("cancels", self._hear_cancels),
             ("due", lambda: every(DUE_S, self._queue.release_due)),
@@ -114,20 +116,21 @@ class WorkerProcess:
                     self._runner.interrupt(UUID(message["data"].decode()))
 
     async def _reconcile(self) -> None:
-        """What no message can be trusted for: forgotten jobs, cancels, the jobs of dead workers."""
-        await self._queue.put_back_forgotten()
-        for job in await record.to_cancel(self._lease.worker):
-            self._runner.interrupt(job)
+        """What no message can be trusted for: forgotten jobs, cancels, lost ends, the jobs of dead workers."""
+        self._looked_to = await self._queue.put_back_forgotten(self._looked_to)
+        await self._runner.look_after_held()
         if self._lease.steady:
             await self._queue.rescue(self._infra.settings.lease_s)
+            await self._clear_scratch()
 
     async def _clear_scratch(self) -> None:
-        """Remove the scratch folders of workers that are no more."""
-        alive = {worker.id.replace(":", "-") for worker in await WorkerRecord.all()}
+        """Remove the scratch folders of workers of this host that are no more."""
         host = self._lease.worker.partition(":")[0]
-        for folder in self._infra.settings.scratch.glob(f"{host}-*"):
-            if folder.name not in alive:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        if folders := list(self._infra.settings.scratch.glob(f"{host}-*")):
+            alive = {worker.id.replace(":", "-") for worker in await WorkerRecord.all()}
+            for folder in folders:
+                if folder.name not in alive:
+                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 @asynccontextmanager

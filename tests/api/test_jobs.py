@@ -54,7 +54,9 @@ async def test_a_fault_is_named_with_a_json_pointer(api: Service, body: Any, poi
 
 async def test_a_body_that_is_no_json_or_too_long_is_refused(api: Service) -> None:
     assert (await api.http.post("/jobs/test.say", content=b"{")).status_code == 422
+    assert (await api.http.post("/jobs/test.say", content=b"[" * 200_000)).status_code == 422
     assert (await api.http.post("/jobs/test.say", content=b" " * 2_000_000)).status_code == 413
+    assert (await api.http.post("/jobs/test.say", json={"params": {"text": "a\0b"}})).status_code == 422
 
 
 async def test_an_unknown_kind_is_answered_with_those_that_exist(api: Service) -> None:
@@ -93,11 +95,16 @@ async def test_a_list_is_filtered_by_state_and_kind(api: Service) -> None:
     assert await found(kind="test.unserved", state="queued") == []
 
 
-@pytest.mark.parametrize("query", ["state=done", "limit=0", "limit=501", "limit=x", "cursor=x"])
+@pytest.mark.parametrize("query", ["state=done", "limit=0", "limit=501", "limit=x", "cursor=x", "limit=" + "1" * 5000])
 async def test_a_wrong_query_is_refused(api: Service, query: str) -> None:
     answer = await api.http.get(f"/jobs?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
+
+
+async def test_a_kind_that_is_none_is_refused_in_a_list(api: Service) -> None:
+    answer = await api.http.get("/jobs?kind=%00")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_kind")
 
 
 async def test_a_waiting_job_is_cancelled_at_once_and_can_be_retried(api: Service) -> None:

@@ -52,6 +52,10 @@ async def fail(ctx: JobContext, params: Fail) -> Said:
                 raise BadInput("the file is empty", reason="empty")
             case "timeout":
                 raise TimeoutError
+            case "unstorable":
+                raise BadInput("half of a character", value="\ud800")
+            case "full":
+                Path("/dev/full").write_text("x")
             case _:
                 raise RuntimeError("a secret of the programmer")
     return Said(text=f"attempt {ctx.attempt}")

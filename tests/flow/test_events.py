@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.service import Service
+from tests.waiting import until
 
 
 async def by_sse(service: Service, job: str, after: str = "") -> list[dict[str, Any]]:
@@ -75,15 +76,28 @@ async def test_both_transports_and_many_followers_tell_the_same_states(service: 
 
 async def test_a_stream_that_has_nothing_more_to_tell_says_so(service: Service) -> None:
     job = await service.ended("test.say", {"text": "x"})
+    assert await by_websocket(service, job["id"], "3") == []
     answer = await service.http.get(f"/jobs/{job['id']}/events", headers={"Last-Event-ID": "3"})
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-async def test_an_event_id_that_is_none_is_refused(service: Service) -> None:
+@pytest.mark.parametrize("after", ["yesterday", "4", "99999999999", "-1", "1.x", "1" * 40])
+async def test_an_event_id_that_is_none_of_the_job_is_refused(service: Service, after: str) -> None:
     job = await service.ended("test.say", {"text": "x"})
-    answer = await service.http.get(f"/jobs/{job['id']}/events", params={"after": "yesterday"})
+    answer = await service.http.get(f"/jobs/{job['id']}/events", params={"after": after})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_params")
-    assert "yesterday" in answer.json()["detail"]
+    assert after[:30] in answer.json()["detail"]
+
+
+async def test_a_client_that_leaves_is_followed_no_more(api: Service) -> None:
+    job = (await api.client.submit("test.unserved", {}))["id"]
+    url = api.client.url.replace("http", "ws") + f"/api/v1/jobs/{job}/events"
+    async with connect(url, additional_headers={"X-API-Key": api.key}, proxy=None) as socket:
+        assert json.loads(await socket.recv())["data"]["state"] == "queued"
+        async with api.http.stream("GET", f"/jobs/{job}/events") as answer:
+            assert await anext(answer.aiter_lines())
+            assert api.hub.followed == 1
+    await until(lambda: api.hub.followed == 0)
 
 
 async def test_a_stranger_hears_nothing(service: Service) -> None:

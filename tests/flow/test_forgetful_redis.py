@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from redis.asyncio import Redis
+from uuid6 import uuid7
 
+from arqsvc.jobs import record
+from arqsvc.jobs.queue import PAGE
 from tests.servers import worker_process
 from tests.service import Service
 from tests.waiting import pids_in
@@ -55,3 +58,25 @@ async def test_a_delivery_that_comes_twice_runs_once(service: Service) -> None:
     other = await service.ended("test.say", {"text": "after"})
     again = await service.client.job(str(job["id"]))
     assert (again["attempt"], other["state"]) == (1, "succeeded")
+
+
+async def test_a_running_job_is_in_the_ledger_alone(service: Service, tmp_path: Path) -> None:
+    job = await service.client.submit("test.wait", {"folder": str(tmp_path)})
+    await pids_in(tmp_path)
+    assert service.settings.redis_url
+    async with Redis.from_url(service.settings.redis_url.get_secret_value()) as redis:
+        assert not [name for name in await redis.keys("arq:*") if job["id"].encode() in name]
+        assert await redis.zcard("arqsvc:queue:test") == 0
+    (tmp_path / "go").touch()
+    assert (await service.client.result(job["id"]))["state"] == "succeeded"
+
+
+async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: Service) -> None:
+    for _ in range(PAGE + 1):
+        await record.insert(uuid7(), owner="x", kind="test.unserved", queue="unserved", params="{}", tries=1)
+    job = await api.client.submit("test.say", {"text": "found"})
+    assert api.settings.redis_url
+    async with Redis.from_url(api.settings.redis_url.get_secret_value()) as redis:
+        await redis.delete("arqsvc:queue:test")
+    async with worker_process(api.settings):
+        assert (await api.client.result(job["id"]))["result"] == {"text": "found"}

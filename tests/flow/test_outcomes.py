@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
+from uuid import UUID
 
 import pytest
 
+from arqsvc.jobs import record
+from arqsvc.jobs.lease import WorkerRecord
 from tests.servers import worker_process
 from tests.service import Service
 from tests.waiting import alive, pids_in, until
@@ -141,3 +144,42 @@ async def test_a_computation_past_its_memory_fails_and_names_ceiling_and_peak(ap
         < job["error"]["peak_bytes"]
         <= job["attempts"][0]["peak_memory_bytes"]
     )
+
+
+async def test_an_end_that_the_ledger_cannot_hold_is_a_bug_and_no_job_hangs(service: Service) -> None:
+    job = await service.ended("test.fail", {"how": "unstorable"})
+    assert (job["state"], job["reason"], len(job["attempts"])) == ("failed", "internal", 3)
+
+
+async def test_a_full_disk_is_tried_again_and_said(service: Service) -> None:
+    job = await service.ended("test.fail", {"how": "full"})
+    assert (job["state"], job["reason"], len(job["attempts"])) == ("failed", "out_of_space", 3)
+    assert "No space left" in job["error"]["detail"]
+    assert str(service.settings.scratch) in job["error"]["detail"]
+
+
+async def test_what_a_killed_worker_leaves_is_cleared_away(api: Service, tmp_path: Path) -> None:
+    async with worker_process(api.settings) as first:
+        job = await api.client.submit("test.wait", {"folder": str(tmp_path)})
+        await pids_in(tmp_path)
+        os.kill(first.pid, SIGKILL)
+        await first.wait()
+    assert list(api.settings.scratch.glob("*/*"))
+    (tmp_path / "go").touch()
+    async with worker_process(api.settings):
+        await api.client.result(job["id"])
+        await until(lambda: not list(api.settings.scratch.glob("*/*")))
+        assert len(await WorkerRecord.all()) == 1
+
+
+async def test_what_the_ledger_says_a_live_worker_runs_and_it_does_not_is_given_back(service: Service) -> None:
+    job = await service.client.submit("test.unserved", {})
+    (worker,) = await WorkerRecord.all()
+    assert await record.start(UUID(job["id"]), 1, worker.id)
+
+    async def given_back() -> bool:
+        return (await service.client.job(job["id"]))["state"] == "queued"
+
+    await until(given_back)
+    job = await service.client.job(job["id"])
+    assert (job["reason"], job["attempts"][0]["outcome"]) == ("worker_lost", "lost")
