@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,12 +13,20 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from arqsvc.api import events, files, health, jobs, keys, problems
-from arqsvc.errors import ArqsvcError
+from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
 from arqsvc.settings import Settings
+
+PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starlette:
@@ -51,7 +60,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             Route("/readyz", health.readyz, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
             Route("/problems/{code}", problems.describe, methods=["GET"]),
-            Mount("/", StaticFiles(packages=[("arqsvc", "web")], html=True)),
+            Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
         ],
         exception_handlers={
             ArqsvcError: problems.on_error,
@@ -62,9 +71,26 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     )
 
 
+class _Page(StaticFiles):
+    """The page's own files: they load nothing from elsewhere, and a browser asks whether they are still the same."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        answer = super().file_response(*args, **kwargs)
+        answer.headers.update(PAGE_HEADERS)
+        return answer
+
+
 async def login(request: Request) -> Response:
-    """GET /login?token=...: a one-time link becomes a session's cookie, and leads to the page."""
-    secret = await keys.take_link(request.query_params.get("token", ""))
+    """GET /login?token=...: a one-time link becomes a session's cookie, and leads to the page.
+
+    A person whose link is used up is led to the page too, which says how to get another.
+    """
+    try:
+        secret = await keys.take_link(request.query_params.get("token", ""))
+    except Unauthorized:
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        raise
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, headers={"Referrer-Policy": "no-referrer"})
     answer.set_cookie(
         keys.COOKIE,

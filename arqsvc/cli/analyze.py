@@ -250,7 +250,8 @@ def _print_table(targets: Sequence[Target]) -> None:
             r = target.job["result"]
             gc = f"{r['gc']:.2%}" if r["gc"] is not None else "-"
             numbers = [f"{r['length_bp']:,} bp", gc, *(f"{r[n]:,}" for n in ("cds", "errors", "warnings", "notices"))]
-            table.add_row(target.path.name, r["accession"] or "-", *numbers)
+            records = f"{r['records']} records" if r["records"] > 1 else "-"
+            table.add_row(target.path.name, r["accession"] or records, *numbers)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)

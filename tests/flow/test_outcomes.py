@@ -173,12 +173,13 @@ async def test_what_a_killed_worker_leaves_is_cleared_away(api: Service, tmp_pat
 
 
 async def test_what_the_ledger_says_a_live_worker_runs_and_it_does_not_is_given_back(service: Service) -> None:
+    await service.ended("test.say", {"text": "the worker is there"})
     job = await service.client.submit("test.unserved", {})
     (worker,) = await WorkerRecord.all()
     assert await record.start(UUID(job["id"]), 1, worker.id)
 
     async def given_back() -> bool:
-        return (await service.client.job(job["id"]))["state"] == "queued"
+        return bool((await service.client.job(job["id"]))["state"] == "queued")
 
     await until(given_back)
     job = await service.client.job(job["id"])

@@ -15,14 +15,12 @@ from arqsvc.cli.instance import running_instance
 from arqsvc.jobs.record import State
 from arqsvc.settings import Settings
 from tests.service import Service
-from tests.web.browser import CHROMIUM, open_tab
+from tests.web.browser import open_tab
 
 WEB = Path(arqsvc.__file__).parent / "web"
 LIMIT_BYTES = 32_000
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-
-in_a_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's package chromium is not here")
 
 RECORD = """
 told = [];
@@ -129,8 +127,7 @@ def test_text_and_marks_stand_out_from_their_grounds(theme: int) -> None:
     assert contrast(colours["primary"], colours["on-primary"]) >= 4.5
 
 
-@pytest.mark.debian
-@in_a_browser
+@pytest.mark.debian("chromium")
 async def test_numbers_are_short_and_never_say_more_than_was_measured(api: Service, tmp_path: Path) -> None:
     written = {
         "count(null)": "–", "count(0)": "0", "count(1234567)": "1 234 567",
@@ -151,8 +148,7 @@ async def test_numbers_are_short_and_never_say_more_than_was_measured(api: Servi
     assert {call: text.replace("\u202f", " ") for call, text in found.items()} == written
 
 
-@pytest.mark.debian
-@in_a_browser
+@pytest.mark.debian("chromium")
 async def test_a_person_goes_from_the_link_to_the_report(tmp_path: Path) -> None:
     settings = Settings.read({}, state_dir=tmp_path / "state", port=0)
     genome = Path(shutil.copy(demo_record(), tmp_path / "mine.gbk.gz"))

@@ -48,10 +48,12 @@ def analyse(
 
 
 def _headline(measurements: Measurements) -> dict[str, Any]:
-    first = measurements.records[0]
+    accessions, organisms = (
+        {getattr(record, name) for record in measurements.records} for name in ("accession", "organism")
+    )
     return {
-        "accession": first.accession or None,
-        "organism": first.organism or None,
+        "accession": accessions.pop() or None if len(accessions) == 1 else None,
+        "organism": organisms.pop() or None if len(organisms) == 1 else None,
         "records": len(measurements.records),
         "length_bp": measurements.statistics.length_bp,
         "gc": measurements.statistics.gc,

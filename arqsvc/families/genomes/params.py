@@ -18,9 +18,9 @@ class Analysis(Result):
     """The headline of a genome analysis; all of it stands in the job's file `result.json`."""
 
     accession: str | None
-    """Accession with version of the first record, null where it has none."""
+    """Accession with version of the record; null where it has none, or the file has several records."""
     organism: str | None
-    """Organism of the first record."""
+    """Organism of the record, or of all records; null where they differ."""
     records: int
     """Sequence records in the file."""
     length_bp: int

@@ -1,6 +1,5 @@
 """Metrics that the shared truth does not hold, against codonW and EMBOSS themselves, on the packaged record."""
 
-import shutil
 import subprocess
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,11 +12,7 @@ from arqsvc.families.genomes.compute.analyze import measure
 from arqsvc.families.genomes.compute.coding import read_coding
 from arqsvc.families.genomes.compute.genbank import read_records
 
-PROGRAMS = ("codonw", "compseq")
-pytestmark = [
-    pytest.mark.debian,
-    pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason="needs the Debian packages codonw and emboss"),
-]
+pytestmark = pytest.mark.debian("codonw", "compseq")
 
 
 @pytest.fixture
