@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Target:
     """One file to analyse, and what became of it."""
 
     path: Path
+    label: str
+    """What it is called on the screen: the file's name, or the path where two have the same name."""
     job: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     folder: Path | None = None
@@ -75,7 +78,8 @@ async def analyze(
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(SIGTERM, task.cancel)
-    targets = [Target(path) for path in paths]
+    names = Counter(path.name for path in paths)
+    targets = [Target(path, path.name if names[path.name] == 1 else str(path)) for path in paths]
     with Display(shown=progress) as display:
         async with _service(settings) as client:
             await _analyze_all(client, targets, out, params, display)
@@ -156,7 +160,7 @@ async def _analyze_all(
                 target.error = error.problem()
             except OSError as error:
                 target.error = {"title": "Results not written", "detail": f"{out}: {error.strerror}. Free space there."}
-            display.ended(str(target.path), ok=target.succeeded)
+            display.ended(target.label, ok=target.succeeded)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -170,15 +174,15 @@ async def _analyze_all(
 async def _analyze_one(
     client: Client, target: Target, names: "_Names", params: dict[str, Any], display: Display
 ) -> None:
-    display.at(str(target.path), "upload", 0.0)
+    display.at(target.label, "upload", 0.0)
     file = await client.upload(target.path)
     target.job = await client.submit(KIND, {"file_id": file["id"], **params})
     async for event in client.follow(target.job["id"]):
         data = event["data"]
         if event["type"] == "progress":
-            display.at(str(target.path), data["step"], data["fraction"])
+            display.at(target.label, data["step"], data["fraction"])
         elif data["state"] not in FINAL:
-            display.at(str(target.path), data["state"], None)
+            display.at(target.label, data["state"], None)
     target.job = await client.job(target.job["id"])
     if target.job["state"] != "succeeded":
         target.error = target.job["error"] or {"title": "Cancelled", "detail": f"The job was {target.job['reason']}."}
@@ -251,7 +255,7 @@ def _print_table(targets: Sequence[Target]) -> None:
             gc = f"{r['gc']:.2%}" if r["gc"] is not None else "-"
             numbers = [f"{r['length_bp']:,} bp", gc, *(f"{r[n]:,}" for n in ("cds", "errors", "warnings", "notices"))]
             records = f"{r['records']} records" if r["records"] > 1 else "-"
-            table.add_row(target.path.name, r["accession"] or records, *numbers)
+            table.add_row(target.label, r["accession"] or records, *numbers)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)

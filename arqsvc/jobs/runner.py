@@ -6,6 +6,7 @@ import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import Ending, Moved, State
 from arqsvc.logs import bound
+from arqsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,11 @@ INTERNAL = {
     "code": "internal",
     "detail": "An internal error ended this attempt. The operator finds the traceback with the attempt.",
 }
+
+
+def scratch_of(settings: Settings, worker: str) -> Path:
+    """Return the folder below which a worker's running jobs have their scratch folders."""
+    return settings.scratch / worker.replace(":", "-")
 
 
 @dataclass(slots=True)
@@ -130,7 +137,7 @@ class Runner:
     @asynccontextmanager
     async def _context(self, claimed: Moved, progress: ProgressWriter) -> AsyncIterator[JobContext]:
         settings = self._infra.settings
-        folder = settings.scratch / self._worker.replace(":", "-")
+        folder = scratch_of(settings, self._worker)
         async with scratch_folder(folder, f"{claimed.id}-{claimed.attempt}") as scratch, asyncio.TaskGroup() as group:
             group.create_task(progress.run())
             try:

@@ -18,7 +18,7 @@ from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, WorkerRecord, new_worker_id
 from arqsvc.jobs.queue import CANCELS, FUNCTION, JobQueue, Place, parse_delivery, queue_key
-from arqsvc.jobs.runner import Runner
+from arqsvc.jobs.runner import Runner, scratch_of
 from arqsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class WorkerProcess:
                 logger.info("worker ready", extra={"worker": self._lease.worker})
                 await stop.wait()
             await self._drain()
+        await asyncio.to_thread(shutil.rmtree, scratch_of(self._infra.settings, self._lease.worker), ignore_errors=True)
 
     async def _drain(self) -> None:
         """Let running jobs finish; when the time is up, give the rest back to their queues."""
