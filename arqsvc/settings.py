@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from arqsvc.errors import CannotStart
 
@@ -87,6 +87,12 @@ class Settings(BaseModel):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else None
 
+    @model_validator(mode="after")
+    def _outlives_beats(self) -> Self:
+        if self.lease_s < 3 * self.heartbeat_s:
+            raise ValueError(f"ARQSVC_LEASE_S={self.lease_s:g} is below three heartbeats of {self.heartbeat_s:g} s")
+        return self
+
     @property
     def storage(self) -> Path:
         """Folder of file contents."""
@@ -102,7 +108,7 @@ class Settings(BaseModel):
         """Return the settings of this environment; what a command line gave (and is not None) wins.
 
         Raises:
-            CannotStart: a value is wrong or a variable `ARQSVC_*` is unknown; names each.
+            CannotStart: a value is wrong; names each.
         """
         values: dict[str, Any] = {
             name: environ[PREFIX + name.upper()]
@@ -115,9 +121,7 @@ class Settings(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{PREFIX}{str(fault['loc'][0]).upper()}={_shown(fault)}: {fault['msg']}" for fault in error.errors()
-            )
+            faults = "; ".join(map(_fault, error.errors()))
             raise CannotStart(f"Wrong setting: {faults}. Correct the variable or the option.") from error
 
 
@@ -126,6 +130,10 @@ def _default_state_dir(environ: Mapping[str, str]) -> Path:
     return (base if base.is_absolute() else Path.home() / ".local" / "state") / "arqsvc"
 
 
-def _shown(fault: Any) -> str:
-    secret = str(fault["loc"][0]) in {"redis_url", "database_url", "api_key"}
-    return "(hidden)" if secret else repr(fault["input"])
+def _fault(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    name = str(fault["loc"][0])
+    shown = "(hidden)" if name in {"redis_url", "database_url", "api_key"} else repr(fault["input"])
+    return f"{PREFIX}{name.upper()}={shown}: {message}"

@@ -1,0 +1,88 @@
+"""The schema, and how a URL is read."""
+
+import asyncio
+import sys
+from typing import Any
+
+import pytest
+from tortoise import Tortoise
+
+from arqsvc.errors import CannotStart
+from arqsvc.infra.db import connect, connection_arguments, open_db, tortoise_config
+
+COLUMNS = """SELECT table_name, column_name, data_type, is_nullable, column_default, character_maximum_length
+FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"""
+INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+
+
+async def schema(url: str) -> list[Any]:
+    connection = await connect(url)
+    try:
+        return [*await connection.fetch(COLUMNS), *await connection.fetch(INDEXES)]
+    finally:
+        await connection.close()
+
+
+async def test_the_migrations_make_what_the_models_declare(database_url: str, empty_database_url: str) -> None:
+    await Tortoise.init(config=tortoise_config(empty_database_url))
+    await Tortoise.generate_schemas()
+    await Tortoise.close_connections()
+    assert await schema(database_url) == await schema(empty_database_url)
+
+
+async def test_many_may_migrate_at_once_and_again(empty_database_url: str) -> None:
+    process = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "arqsvc", "migrate",
+            env={"ARQSVC_DATABASE_URL": empty_database_url, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    said = [(await one.communicate())[0].decode() for one in process]
+    assert [one.returncode for one in process] == [0, 0, 0]
+    assert sorted(text.split(":")[0].split(";")[0].strip() for text in said) == [
+        "Applied",
+        "Nothing to do",
+        "Nothing to do",
+    ]
+    async with open_db(empty_database_url):
+        pass
+
+
+async def test_a_database_without_the_schema_is_refused_with_the_next_step(empty_database_url: str) -> None:
+    with pytest.raises(CannotStart, match="arqsvc migrate"):
+        async with open_db(empty_database_url):
+            pass
+
+
+async def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    connection = await connect(database_url)
+    await connection.execute("INSERT INTO aerich (version, app, content) VALUES ('99_later.py', 'arqsvc', '{}')")
+    await connection.close()
+    with pytest.raises(CannotStart, match=r"newer arqsvc \(99_later.py\)"):
+        async with open_db(database_url):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments"),
+    [
+        ("postgresql://u:p%40@h:5433/d", {"host": "h", "port": 5433, "user": "u", "password": "p@", "database": "d"}),
+        (
+            "postgres://u@/d?host=/run/pg&port=5",
+            {"host": "/run/pg", "port": 5, "user": "u", "password": None, "database": "d"},
+        ),
+        ("postgresql:///d", {"host": "localhost", "port": 5432, "user": "postgres", "password": None, "database": "d"}),
+    ],
+)
+def test_a_url_is_read_whole(url: str, arguments: tuple[Any, ...]) -> None:
+    assert connection_arguments(url) == dict(
+        zip(("host", "port", "user", "password", "database"), arguments, strict=True)
+    )
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "postgresql://h", "nonsense"])
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(CannotStart, match="ARQSVC_DATABASE_URL"):
+        connection_arguments(url)
