@@ -33,6 +33,10 @@ class ApiError(ArqsvcError):
     title = "The API refused"
 
 
+class _Unavailable(ApiError):
+    """The API answered that something behind it is away: 500 and more."""
+
+
 class Client:
     """One connection to the API of one service."""
 
@@ -109,7 +113,7 @@ class Client:
                             yield told
                     if state in FINAL or source.response.status_code == 204:
                         return
-            except (httpx.TransportError, SSEError) as error:
+            except (httpx.TransportError, SSEError, _Unavailable) as error:
                 if asyncio.get_running_loop().time() - heard > GIVE_UP_S:
                     raise _unreachable(self.url, error) from error
             await asyncio.sleep(RECONNECT_S)
@@ -151,7 +155,8 @@ async def _check(answer: httpx.Response) -> None:
     await answer.aread()
     try:
         problem = answer.json()
-        raise ApiError(str(problem.pop("detail")), **problem)
+        kind = _Unavailable if answer.is_server_error else ApiError
+        raise kind(str(problem.pop("detail")), **problem)
     except (ValueError, KeyError, AttributeError) as error:
         asked = f"{answer.request.method} {answer.request.url.path}"
         raise ApiError(f"{asked} was answered {answer.status_code}.") from error

@@ -26,7 +26,7 @@ def postgres(state: Path) -> Iterator[str]:
     state.mkdir(parents=True, exist_ok=True)
     with asyncio.Runner() as runner, runtime_folder(state, None) as runtime:
         server = embedded_postgres(state, runtime)
-        url = runner.run(server.__aenter__())
+        url = runner.run(server.__aenter__()).url
         try:
             yield url
         finally:
@@ -49,8 +49,8 @@ async def redis(state: Path) -> AsyncIterator[str]:
     """Run a Valkey of its own."""
     state.mkdir(parents=True, exist_ok=True)
     with runtime_folder(state, None) as runtime:
-        async with embedded_redis(state, runtime) as url:
-            yield url
+        async with embedded_redis(state, runtime) as server:
+            yield server.url
 
 
 def environment(settings: Settings) -> dict[str, str]:

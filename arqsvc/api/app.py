@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from arqsvc.api import events, files, health, jobs, keys, problems
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
+from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
@@ -65,6 +66,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         exception_handlers={
             ArqsvcError: problems.on_error,
             HTTPException: problems.on_http_exception,
+            **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },
         lifespan=lifespan,

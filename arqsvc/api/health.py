@@ -2,13 +2,11 @@
 
 import asyncio
 
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from tortoise.exceptions import BaseORMException
 
 from arqsvc.infra import Infra
-from arqsvc.infra.db import rows
+from arqsvc.infra.db import UNAVAILABLE, rows
 from arqsvc.infra.redis import RedisError
 
 WAIT_S = 2.0
@@ -33,7 +31,7 @@ async def readyz(request: Request) -> Response:
         served = {row["queue"] for row in alive}
         for queue in sorted({kind.queue for kind in request.app.state.params.values()}):
             checks[f"worker:{queue}"] = "ok" if queue in served else "no live worker"
-    except (OSError, TimeoutError, BaseORMException, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except UNAVAILABLE:
         checks["database"] = "does not answer"
     try:
         async with asyncio.timeout(WAIT_S):

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.websockets import WebSocket
 
-from arqsvc.errors import ArqsvcError, InvalidParams, NotFound, Retryable
+from arqsvc.errors import ArqsvcError, InvalidParams, NotFound, Retryable, SourceUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,12 @@ async def on_http_exception(request: Request | WebSocket, error: Exception) -> R
         "detail": f"{_method(request)} {request.url.path}: {error.detail or phrase}.",
     }
     return _answer(request, problem, dict(error.headers or {}))
+
+
+async def on_unavailable(request: Request | WebSocket, error: Exception) -> Response:
+    """Answer 503 while the database is away."""
+    logger.warning("a request found no database", extra={"error": f"{type(error).__name__}: {error}"})
+    return await on_error(request, SourceUnavailable("The database does not answer. Try again soon.", delay_s=2))
 
 
 async def on_bug(request: Request | WebSocket, error: Exception) -> Response:

@@ -176,7 +176,7 @@ async def _analyze_one(
 ) -> None:
     display.at(target.label, "upload", 0.0)
     file = await client.upload(target.path)
-    target.job = await client.submit(KIND, {"file_id": file["id"], **params})
+    await _submit(client, target, {"file_id": file["id"], **params})
     async for event in client.follow(target.job["id"]):
         data = event["data"]
         if event["type"] == "progress":
@@ -188,6 +188,20 @@ async def _analyze_one(
         target.error = target.job["error"] or {"title": "Cancelled", "detail": f"The job was {target.job['reason']}."}
         return
     target.folder = await _fetch(client, target, names)
+
+
+async def _submit(client: Client, target: Target, params: dict[str, Any]) -> None:
+    """Submit, and know the job: an interrupt waits for the answer, so that the job can be cancelled."""
+
+    async def submit() -> None:
+        target.job = await client.submit(KIND, params)
+
+    submitting = asyncio.ensure_future(submit())
+    try:
+        await asyncio.shield(submitting)
+    except asyncio.CancelledError:
+        await asyncio.wait([submitting], timeout=CANCEL_S)
+        raise
 
 
 async def _cancel_all(client: Client, targets: Sequence[Target]) -> None:

@@ -156,29 +156,31 @@ def _address(listening: socket.socket) -> str:
 
 @asynccontextmanager
 async def _servers(settings: Settings) -> AsyncIterator[Settings]:
-    """Start the servers that no URL is set for, at the same time; yields the settings with both URLs."""
-    async with AsyncExitStack() as redis_stack, AsyncExitStack() as postgres_stack:
-        given = (settings.redis_url, settings.database_url)
-        urls = [url.get_secret_value() if url else "" for url in given]
-        if not all(urls):
-            runtime = redis_stack.enter_context(runtime_folder(settings.state_dir, settings.runtime_dir))
+    """Start the servers that no URL is set for, at the same time; yields the settings with both URLs.
 
-            async def redis() -> None:
-                urls[0] = await redis_stack.enter_async_context(embedded_redis(settings.state_dir, runtime))
-
-            async def postgres() -> None:
-                urls[1] = await postgres_stack.enter_async_context(embedded_postgres(settings.state_dir, runtime))
-
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for url, start in zip(given, (redis, postgres), strict=True):
-                        if not url:
-                            group.create_task(start())
-            except BaseExceptionGroup as errors:
-                if found := errors.subgroup(CannotStart):
-                    raise found.exceptions[0] from errors
-                raise
-        yield settings.model_copy(update={"redis_url": SecretStr(urls[0]), "database_url": SecretStr(urls[1])})
+    Raises:
+        CannotStart: one does not start, or ends by itself later.
+    """
+    embedded = {"redis_url": embedded_redis, "database_url": embedded_postgres}
+    wanted = {name: start for name, start in embedded.items() if getattr(settings, name) is None}
+    if not wanted:
+        yield settings
+        return
+    with runtime_folder(settings.state_dir, settings.runtime_dir) as runtime:
+        async with AsyncExitStack() as stack:
+            async with task_group() as starting:
+                started = {
+                    name: starting.create_task(stack.enter_async_context(start(settings.state_dir, runtime)))
+                    for name, start in wanted.items()
+                }
+            servers = {name: task.result() for name, task in started.items()}
+            async with task_group() as watching:
+                watches = [watching.create_task(server.died()) for server in servers.values()]
+                try:
+                    yield settings.model_copy(update={name: SecretStr(each.url) for name, each in servers.items()})
+                finally:
+                    for watch in watches:
+                        watch.cancel()
 
 
 async def _run_worker(settings: Settings) -> None:

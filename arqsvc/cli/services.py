@@ -21,10 +21,30 @@ from arqsvc.logs import log_to
 from arqsvc.settings import Settings
 
 
+class Stop:
+    """The wish of a signal: before anybody waits for it, it cancels the command, which is still starting."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._task = asyncio.current_task()
+        self._awaited = False
+
+    def set(self) -> None:
+        """Wish it."""
+        self._event.set()
+        if not self._awaited and self._task:
+            self._task.cancel()
+
+    async def wait(self) -> None:
+        """Return once it is wished."""
+        self._awaited = True
+        await self._event.wait()
+
+
 @contextmanager
-def stopped_by_signals() -> Iterator[asyncio.Event]:
-    """Yield an event that SIGTERM and Ctrl-C set."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+def stopped_by_signals() -> Iterator[Stop]:
+    """Yield what SIGTERM and Ctrl-C set."""
+    stop, loop = Stop(), asyncio.get_running_loop()
     for signal in (SIGTERM, SIGINT):
         loop.add_signal_handler(signal, stop.set)
     try:
@@ -68,7 +88,7 @@ async def worker(settings: Settings, queues: list[str]) -> int:
     queues = queues or sorted({kind.queue for kind in load_params().values()})
     with stopped_by_signals() as stop:
         async with open_worker(settings, queues, load_jobs, CHILD_MODULES) as process:
-            await process.run(stop)
+            await process.run(stop.wait)
     return 0
 
 

@@ -17,6 +17,7 @@ from arqsvc.infra.forkserver import END, FORK, KILL, ORDER, SIZE, WATCH
 OnReport = Callable[[str, float], object]
 
 _SCRIPT = Path(__file__).with_name("forkserver.py")
+ORDER_S = 10.0  # a server that has loaded its modules takes an order in a millisecond
 _READ_BYTES = 1 << 20  # more than a socket or a pipe holds, so that one read empties it
 
 
@@ -31,13 +32,16 @@ class End(NamedTuple):
 
 
 class ForkServer:
-    """Our end of the process that runs `forkserver.py`; `lost` once it is dead, and its children with it."""
+    """Our end of the process that runs `forkserver.py`; `ready` once its modules are loaded, `lost` once it is dead."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: socket.socket, life: int) -> None:
+        self.ready = asyncio.Event()
         self.lost = asyncio.Event()
         self.exitcode: int | None = None
         self._process = process
         self._control = control
+        self._orders = control.dup()
+        self._orders.settimeout(ORDER_S)
         self._life = life
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
@@ -82,12 +86,16 @@ class ForkServer:
         finally:
             childs_channel.close()
             os.close(childs_reports)
+        if self.lost.is_set():
+            self._children.pop(number).settle(End())
         return child
 
     def order(self, verb: bytes, number: int, ceiling_bytes: int = 0, descriptors: tuple[int, ...] = ()) -> None:
         """Send an order to the server; a dead one needs none, and `_receive` learns of its death."""
+        if self.lost.is_set():
+            return
         with suppress(BrokenPipeError, ConnectionResetError):
-            socket.send_fds(self._control, [ORDER.pack(verb, number, ceiling_bytes)], descriptors)
+            socket.send_fds(self._orders, [ORDER.pack(verb, number, ceiling_bytes)], descriptors)
 
     def _receive(self) -> None:
         """Settle the children whose ends have come; all of them at the end of the server."""
@@ -99,14 +107,19 @@ class ForkServer:
         while len(self._received) >= END.size:
             end = End(*END.unpack_from(self._received))
             del self._received[: END.size]
-            self._children.pop(end.number).settle(end)
+            if end.number:
+                self._children.pop(end.number).settle(end)
+            else:
+                self.ready.set()
         if not received:
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
+            self._orders.close()
             os.close(self._life)  # on which the kernel kills what the server has left
             while self._children:
                 self._children.popitem()[1].settle(End())
             self.lost.set()
+            self.ready.set()
 
     async def close(self) -> None:
         """End the server, which kills its children first."""

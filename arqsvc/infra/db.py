@@ -41,16 +41,20 @@ def connection_arguments(database_url: str) -> dict[str, Any]:
     Raises:
         CannotStart: the URL is of another kind, or names no database.
     """
-    parts = urlsplit(database_url)
+    try:
+        parts = urlsplit(database_url)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        port = int(query.get("port") or parts.port or 5432)
+    except ValueError:  # its message may hold a piece of the password
+        raise CannotStart("ARQSVC_DATABASE_URL is no URL; write / # ? @ in a password as %2F %23 %3F %40.") from None
     if parts.scheme not in {"postgres", "postgresql", "asyncpg"} or len(parts.path) < 2:
         raise CannotStart(
             f"ARQSVC_DATABASE_URL begins with {parts.scheme or 'no scheme'!r}; "
             "it must look like postgresql://user:password@host:5432/database."
         )
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     arguments: dict[str, Any] = {
         "host": query.get("host") or parts.hostname or "localhost",
-        "port": int(query.get("port") or parts.port or 5432),
+        "port": port,
         "user": unquote(parts.username) if parts.username else "postgres",
         "password": unquote(parts.password) if parts.password else None,
         "database": unquote(parts.path[1:]),

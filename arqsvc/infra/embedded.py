@@ -16,9 +16,11 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals
+from typing import NoReturn
 from urllib.parse import quote
 
 import asyncpg
@@ -38,9 +40,27 @@ ENV = {"LC_ALL": "C", "TZ": "UTC"}  # neither PG* variables nor a locale of the 
 NOBODY = 65534
 
 
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A running server of ours."""
+
+    name: str
+    url: str
+    _process: Guarded
+    _log: Path
+
+    async def died(self) -> NoReturn:
+        """Raise CannotStart once the server has ended by itself."""
+        code = await self._process.wait()
+        raise CannotStart(
+            f"{self.name} ended with exit code {code}. Start again: nothing is lost. "
+            f"Last lines of {self._log}: {_last_lines(self._log)}"
+        )
+
+
 @asynccontextmanager
-async def embedded_redis(state_dir: Path, runtime_dir: Path) -> AsyncIterator[str]:
-    """Run Valkey on `state_dir/redis` and yield its URL, `unix:///...?db=0`, as redis-py and arq take it.
+async def embedded_redis(state_dir: Path, runtime_dir: Path) -> AsyncIterator[Embedded]:
+    """Run Valkey on `state_dir/redis`; its URL is `unix:///...?db=0`, as redis-py and arq take it.
 
     Raises:
         CannotStart: there is no such program, or it does not start; says what its log says.
@@ -65,12 +85,12 @@ async def embedded_redis(state_dir: Path, runtime_dir: Path) -> AsyncIterator[st
     async with guarded(command, stop_signal=SIGTERM, grace_s=GRACE_S, log=log, env=ENV) as server:
         async with _starting("Valkey", log):
             await _until_ready(server, lambda: _redis_pid(url))
-        yield url
+        yield Embedded("Valkey", url, server, log)
 
 
 @asynccontextmanager
-async def embedded_postgres(state_dir: Path, runtime_dir: Path) -> AsyncIterator[str]:
-    """Run PostgreSQL on `state_dir/postgres` and yield the URL of its database, as asyncpg and Tortoise take it.
+async def embedded_postgres(state_dir: Path, runtime_dir: Path) -> AsyncIterator[Embedded]:
+    """Run PostgreSQL on `state_dir/postgres`; its URL names the database, as asyncpg and Tortoise take it.
 
     The URL is `postgres://arqsvc@/arqsvc?host=FOLDER&port=5432`. There is no password: the socket's folder, mode 0700,
     lets nobody else in.
@@ -106,7 +126,7 @@ async def embedded_postgres(state_dir: Path, runtime_dir: Path) -> AsyncIterator
         async with _starting("PostgreSQL", log):
             await _until_ready(server, lambda: _postgres_pid(data))
             await _create_database(url.format("postgres"))
-        yield url.format("arqsvc")
+        yield Embedded("PostgreSQL", url.format("arqsvc"), server, log)
 
 
 def _program(package: str, inside: Path, names: list[str], *, instead: str) -> Path:
@@ -191,11 +211,15 @@ async def _starting(server: str, log: Path) -> AsyncIterator[None]:
         async with asyncio.timeout(START_S):
             yield
     except (OSError, RedisError, asyncpg.PostgresError, psutil.Error) as error:
-        lines = log.read_text(errors="replace").splitlines()[-5:] if log.is_file() else []
         raise CannotStart(
             f"{server} does not start: {error or f'not within {START_S:.0f} s'}. "
-            f"Last lines of {log}: {' | '.join(lines) or 'none'}"
+            f"Last lines of {log}: {_last_lines(log)}"
         ) from error
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-5:] if log.is_file() else []
+    return " | ".join(lines) or "none"
 
 
 async def _until_ready(server: Guarded, ready_pid: Callable[[], Awaitable[int | None]]) -> None:

@@ -297,7 +297,10 @@ def main(control: str, life: str, path: str, *preload: str) -> None:
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     gc.collect()
     gc.freeze()  # the collector of a child does not touch, and so not copy, what all share
-    _ForkServer(socket.socket(fileno=int(control)), int(life)).serve()
+    orders = socket.socket(fileno=int(control))
+    with suppress(BrokenPipeError, ConnectionResetError):
+        orders.sendall(END.pack(0, 0, 0, 0.0, False))  # the end of no child: the modules are loaded
+    _ForkServer(orders, int(life)).serve()
 
 
 if __name__ == "__main__":

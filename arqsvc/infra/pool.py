@@ -128,6 +128,7 @@ class Pool:
                 logger.warning("Fork server died, starting another", extra={"exitcode": self._server.exitcode})
                 self._server = await ForkServer.start(self._preload)
             server = self._server
+        await server.ready.wait()
         while self._idle:
             child = self._idle.popleft()
             if not child.ended.done():

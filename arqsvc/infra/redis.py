@@ -1,6 +1,8 @@
 """The one Redis pool: arq's, with JSON in and out."""
 
+import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,12 +13,17 @@ from redis.exceptions import RedisError
 
 from arqsvc.errors import CannotStart
 
+logger = logging.getLogger(__name__)
+
 WAIT_S = 5.0
 """Longest wait for a connection, and for a blocking read."""
 
+BEST_EFFORT_S = 1.0
+"""Longest wait for a Redis that is needed for speed alone."""
+
 _KEEP_MS = 365 * 86_400 * 1000
 
-__all__ = ["WAIT_S", "ArqRedis", "RedisError", "from_json", "open_redis", "to_json"]
+__all__ = ["WAIT_S", "ArqRedis", "RedisError", "best_effort", "from_json", "open_redis", "to_json"]
 
 
 def to_json(value: Any) -> bytes:
@@ -30,6 +37,16 @@ def from_json(data: bytes) -> Any:
 
 
 @asynccontextmanager
+async def best_effort(what: str, **facts: Any) -> AsyncIterator[None]:
+    """Let the block try for a second; a Redis that is away or hangs is logged, and what it missed comes by itself."""
+    try:
+        async with asyncio.timeout(BEST_EFFORT_S):
+            yield
+    except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+        logger.warning("%s", what, extra={"error": f"{type(error).__name__}: {error}", **facts})
+
+
+@asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator[ArqRedis]:
     """Open the pool of this process.
 
@@ -40,10 +57,14 @@ async def open_redis(url: str) -> AsyncIterator[ArqRedis]:
         connections = ConnectionPool.from_url(url, socket_connect_timeout=WAIT_S, socket_timeout=3 * WAIT_S)
         pool = ArqRedis(connections, job_serializer=to_json, job_deserializer=from_json, expires_extra_ms=_KEEP_MS)
         await pool.ping()
-    except (RedisError, OSError, ValueError, TimeoutError) as error:
+    except ValueError:  # its message may hold a piece of the password
         raise CannotStart(
-            f"Redis does not answer: {type(error).__name__}: {error}. Check ARQSVC_REDIS_URL "
-            "(redis://, rediss:// or unix://) and the server."
+            "ARQSVC_REDIS_URL is no URL of a Redis (redis://, rediss:// or unix://); write / # ? @ in a password as "
+            "%2F %23 %3F %40."
+        ) from None
+    except (RedisError, OSError) as error:
+        raise CannotStart(
+            f"Redis does not answer: {type(error).__name__}: {error}. Check ARQSVC_REDIS_URL and the server."
         ) from error
     try:
         yield pool

@@ -26,13 +26,16 @@ async def supervised(loops: Iterable[tuple[str, Callable[[], Awaitable[None]]]])
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A TaskGroup out of which an error of the block itself comes as it is; the block sees to it that the tasks end."""
+    """A TaskGroup out of which a single error comes as it is; the block sees to it that the tasks end."""
     failed: Exception | None = None
-    async with asyncio.TaskGroup() as group:
-        try:
-            yield group
-        except Exception as error:
-            failed = error
+    try:
+        async with asyncio.TaskGroup() as group:
+            try:
+                yield group
+            except Exception as error:
+                failed = error
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] if len(errors.exceptions) == 1 else errors from errors
     if failed:
         raise failed
 

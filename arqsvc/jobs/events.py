@@ -6,7 +6,6 @@ announced in the stream too, and looked for every 2 s, so that an emptied Redis 
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,10 +15,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from arqsvc.errors import InvalidParams
-from arqsvc.infra.redis import WAIT_S, ArqRedis, RedisError, from_json, to_json
+from arqsvc.infra.redis import WAIT_S, ArqRedis, best_effort, from_json, to_json
 from arqsvc.jobs.record import FINAL, EventRecord, JobRecord, Moved, State
-
-logger = logging.getLogger(__name__)
 
 STREAM = "arqsvc:events"
 STREAM_LENGTH = 20_000
@@ -82,13 +79,10 @@ def _progress_key(job: UUID) -> str:
 
 async def announce(redis: ArqRedis, moved: Iterable[Moved]) -> None:
     """Tell followers that these jobs have new rows; a Redis that is away delays the news, no more."""
-    try:
-        async with redis.pipeline(transaction=False) as pipe:
-            for job in moved:
-                pipe.xadd(STREAM, {"j": to_json([str(job.id), job.seq, None])}, maxlen=STREAM_LENGTH)
-            await pipe.execute()
-    except (RedisError, OSError) as error:
-        logger.warning("events not announced", extra={"error": str(error)})
+    async with best_effort("events are not announced"), redis.pipeline(transaction=False) as pipe:
+        for job in moved:
+            pipe.xadd(STREAM, {"j": to_json([str(job.id), job.seq, None])}, maxlen=STREAM_LENGTH)
+        await pipe.execute()
 
 
 @dataclass
@@ -148,41 +142,55 @@ class ProgressWriter:
         if not batch:
             return
         self._sent_at, self._step_sent = time.monotonic(), batch[-1]["step"]
-        try:
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for entry in batch:
-                    pipe.xadd(STREAM, {"j": to_json([str(self.job), self.seq, entry])}, maxlen=STREAM_LENGTH)
-                pipe.set(_progress_key(self.job), to_json(self.kept()), ex=PROGRESS_TTL_S)
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            logger.warning("progress not sent", extra={"error": str(error)})
+        async with best_effort("progress is not sent"), self.redis.pipeline(transaction=False) as pipe:
+            for entry in batch:
+                pipe.xadd(STREAM, {"j": to_json([str(self.job), self.seq, entry])}, maxlen=STREAM_LENGTH)
+            pipe.set(_progress_key(self.job), to_json(self.kept()), ex=PROGRESS_TTL_S)
+            await pipe.execute()
 
 
 async def latest_progress(redis: ArqRedis, jobs: Sequence[JobRecord]) -> dict[UUID, dict[str, Any]]:
     """Return what `ProgressWriter.kept` says, by job: from Redis of one that runs, from its row of another."""
     found = {job.id: job.progress for job in jobs if job.progress}
-    running = [job.id for job in jobs if job.state == State.RUNNING]
-    try:
-        values = await redis.mget([_progress_key(job) for job in running]) if running else []
-    except (RedisError, OSError):
-        return found
-    return found | {job: from_json(value) for job, value in zip(running, values, strict=True) if value}
+    running = {job.id: job.seq for job in jobs if job.state == State.RUNNING}
+    if running:
+        async with best_effort("progress is not known"):
+            for job, value in zip(running, await redis.mget(map(_progress_key, running)), strict=True):
+                if value and (kept := from_json(value))["seq"] == running[job]:
+                    found[job] = kept
+    return found
 
 
 @dataclass(eq=False)
 class Subscription:
-    """What one follower has not yet read: the pieces of progress, and whether new rows were announced."""
+    """What one follower has not yet heard of a job."""
 
-    progress: list[Event] = field(default_factory=list)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _progress: list[Event] = field(default_factory=list)
+    _look: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def push(self, event: Event | None) -> None:
-        """Hand over one piece of progress, or the news that there are new rows; an unread piece of a step gives way."""
-        if event is not None:
-            if self.progress and self.progress[-1].data["step"] == event.data["step"]:
-                self.progress.pop()
-            self.progress.append(event)
-        self.wake.set()
+        """Hand over a piece of progress, or None for new rows; an unread piece of the same step gives way."""
+        if event is None:
+            self._look = True
+        else:
+            if self._progress and self._progress[-1].data["step"] == event.data["step"]:
+                self._progress.pop()
+            self._progress.append(event)
+        self._wake.set()
+
+    async def news(self) -> tuple[list[Event], bool]:
+        """Return the progress that came, and whether to look for rows: some were announced, or it was long silent."""
+        look = False
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            look = True
+        self._wake.clear()
+        progress, self._progress = self._progress, []
+        look, self._look = look or self._look, False
+        return progress, look
 
 
 class EventHub:
@@ -190,6 +198,7 @@ class EventHub:
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
+        self._last: bytes | None = None
         self._followers: dict[UUID, set[Subscription]] = {}
 
     @property
@@ -210,13 +219,14 @@ class EventHub:
                 del self._followers[job]
 
     async def run(self) -> None:
-        """Read the stream until cancelled."""
-        newest = await self._redis.xrevrange(STREAM, count=1)
-        last = newest[0][0] if newest else b"0"
+        """Read the stream until cancelled, from where the last run of this loop came to."""
+        if self._last is None:
+            newest = await self._redis.xrevrange(STREAM, count=1)
+            self._last = newest[0][0] if newest else b"0"
         while True:
-            found = await self._redis.xread({STREAM: last}, count=1000, block=int(WAIT_S * 1000))
+            found = await self._redis.xread({STREAM: self._last}, count=1000, block=int(WAIT_S * 1000))
             for _, entries in found or ():
-                for last, fields in entries:  # noqa: B007 - where the next read begins
+                for self._last, fields in entries:
                     self._hand_on(from_json(fields[b"j"]))
 
     def _hand_on(self, entry: list[Any]) -> None:
@@ -232,22 +242,17 @@ class EventHub:
 async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> AsyncGenerator[Event, None]:
     """Yield the story of one job behind `after`, and then what comes; ends with its final state."""
     with hub.subscribed(job) as subscription:
-        events, ended = await _told(redis, job, after)
-        for event in events:
-            yield event
-            after = event.id
+        news, look, ended = list[Event](), True, False
         while not ended:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await subscription.wake.wait()
-            subscription.wake.clear()
-            progress, subscription.progress = subscription.progress, []
-            changes = await _changes(job, after)
-            for event in sorted([*changes, *progress], key=lambda event: event.id):
+            if look or any(event.id.seq != after.seq for event in news):
+                told, ended = await _told(redis, job, after)
+                news += told
+            for event in sorted(news, key=lambda event: event.id):
                 if event.id > after:
                     yield event
                     after = event.id
-            ended = _ended(changes)
+            if not ended:
+                news, look = await subscription.news()
 
 
 def _ended(changes: Sequence[Event]) -> bool:

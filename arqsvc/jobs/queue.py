@@ -10,11 +10,11 @@ from uuid import UUID
 from uuid6 import uuid7
 
 from arqsvc.errors import Conflict
-from arqsvc.infra.redis import ArqRedis, RedisError
+from arqsvc.infra.redis import ArqRedis, best_effort
 from arqsvc.jobs import record
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import announce
-from arqsvc.jobs.record import Moved, State
+from arqsvc.jobs.record import FINAL, Moved, State
 
 logger = logging.getLogger(__name__)
 
@@ -68,18 +68,17 @@ class JobQueue:
         Raises:
             Conflict: the job has ended.
         """
-        if moved := await record.cancel(job):
+        while not (moved := await record.cancel(job)) and not await record.ask_cancel(job):
+            if (await record.JobRecord.get(id=job)).state in FINAL:
+                raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
+        if moved:
             logger.info("job cancelled", extra={"job_id": job})
             await self.forget(moved.queue, moved.id, moved.dispatch)
             await announce(self.redis, [moved])
-        elif await record.ask_cancel(job):
-            logger.info("cancel requested", extra={"job_id": job})
-            try:
-                await self.redis.publish(CANCELS, str(job))
-            except (RedisError, OSError) as error:
-                logger.warning("cancel waits for the worker's next look", extra={"job_id": job, "error": str(error)})
         else:
-            raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
+            logger.info("cancel requested", extra={"job_id": job})
+            async with best_effort("a cancel waits for the worker's next look", job_id=job):
+                await self.redis.publish(CANCELS, str(job))
 
     async def retry(self, job: UUID) -> None:
         """Queue a failed or cancelled job again, with all its tries.
@@ -98,12 +97,10 @@ class JobQueue:
         If Redis is away the rows stay queued, and the reconciler of a worker puts them back.
         """
         moved = list(moved)
-        try:
+        async with best_effort("jobs are not yet in Redis"):
             for job in moved:
                 if job.state == State.QUEUED:
                     await self._enqueue(job.queue, job.id, job.dispatch)
-        except (RedisError, OSError) as error:
-            logger.warning("not yet in Redis", extra={"error": str(error)})
         await announce(self.redis, moved)
 
     async def put_back_forgotten(self, after: Place | None) -> Place | None:
@@ -145,13 +142,10 @@ class JobQueue:
     async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
         """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
         name = delivery(job, dispatch)
-        try:
-            async with self.redis.pipeline(transaction=True) as pipe:
-                pipe.zrem(queue_key(queue), name)
-                pipe.delete(f"arq:job:{name}", f"arq:in-progress:{name}", f"arq:retry:{name}")
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            logger.warning("stale delivery left in Redis", extra={"delivery": name, "error": str(error)})
+        async with best_effort("a stale delivery is left in Redis", delivery=name), self.redis.pipeline() as pipe:
+            pipe.zrem(queue_key(queue), name)
+            pipe.delete(f"arq:job:{name}", f"arq:in-progress:{name}", f"arq:retry:{name}")
+            await pipe.execute()
 
     async def _enqueue(self, queue: str, job: UUID, dispatch: int) -> None:
         await self.redis.enqueue_job(FUNCTION, str(job), _job_id=delivery(job, dispatch), _queue_name=queue_key(queue))

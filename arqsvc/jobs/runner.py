@@ -50,6 +50,8 @@ class _Running:
     """A job that this worker runs now. To interrupt it, the deadline of its scope is brought forward to now."""
 
     interrupted: bool = False
+    attempt: int | None = None
+    """Its number in the ledger, once it is claimed there."""
     scope: asyncio.Timeout | None = None
 
     def interrupt(self) -> None:
@@ -76,6 +78,7 @@ class Runner:
         self._infra, self._pool, self._jobs, self._worker = infra, pool, jobs, worker
         self._queue = JobQueue(infra.redis)
         self._running: dict[UUID, _Running] = {}
+        self._stopping = False
 
     def interrupt(self, job: UUID) -> None:
         """End the attempt of this job, if it runs here; the row says whether that means cancelled or queued."""
@@ -83,7 +86,8 @@ class Runner:
             running.interrupt()
 
     def interrupt_all(self) -> None:
-        """End all attempts: the worker stops."""
+        """End all attempts, also those that are about to begin: the worker stops."""
+        self._stopping = True
         for running in self._running.values():
             running.interrupt()
 
@@ -91,12 +95,13 @@ class Runner:
         """Do one delivery; one that is not the latest of its job is ignored."""
         if job in self._running:
             return  # the end of its last attempt is being written; the reconciler delivers it again
-        running = self._running[job] = _Running()
+        running = self._running[job] = _Running(self._stopping)
         try:
             claimed = await record.start(job, dispatch, self._worker)
             if claimed is None:
                 logger.info("stale delivery ignored", extra={"job_id": job, "dispatch": dispatch})
                 return
+            running.attempt = claimed.attempt
             with bound(job_id=str(job), attempt=claimed.attempt):
                 logger.info("job started", extra={"kind": claimed.kind})
                 await self._queue.forget(claimed.queue, job, dispatch)
@@ -106,18 +111,22 @@ class Runner:
             del self._running[job]
 
     async def look_after_held(self) -> None:
-        """Interrupt what is to be cancelled, and give back what the ledger says is ours and is not.
+        """Hold what runs here against the ledger.
 
-        The second happens when the answer to a claim was lost, or the end of an attempt could not be written.
+        Interrupted is what is to be cancelled, and what the ledger has given to another. Given back is what the ledger
+        says is ours and is not: the answer to a claim was lost, or the end of an attempt could not be written.
         """
-        for held in await record.held_by(self._worker):
-            if held.id not in self._running:
+        running = {job: attempt for job, entry in self._running.items() if (attempt := entry.attempt)}
+        held = {job.id: job for job in await record.held_by(self._worker)}
+        for job, attempt in running.items():
+            if job not in held or held[job].attempt != attempt or held[job].cancel_requested:
+                self.interrupt(job)
+        for job, ours in held.items():
+            if job not in self._running:
                 lost = Ending("lost", State.QUEUED, reason="worker_lost")
-                if moved := await record.finish(held.id, held.attempt, lost):
-                    logger.warning("gave back a job that nobody ran", extra={"job_id": held.id})
+                if moved := await record.finish(job, ours.attempt, lost):
+                    logger.warning("gave back a job that nobody ran", extra={"job_id": job})
                     await self._queue.deliver([moved])
-            elif held.cancel_requested:
-                self.interrupt(held.id)
 
     async def _attempt(self, claimed: Moved, running: _Running) -> None:
         """Run and record; a cancel from outside is recorded as the worker's stop, and let pass."""

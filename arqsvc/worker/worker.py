@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -78,8 +78,8 @@ class WorkerProcess:
             QueueWorker(infra, self._runner, queue, concurrency=infra.settings.concurrency) for queue in queues
         ]
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain."""
+    async def run(self, stopped: Callable[[], Awaitable[None]]) -> None:
+        """Work until `stopped` returns, then drain."""
         housekeeping = [
             ("cancels", self._hear_cancels),
             ("due", lambda: every(DUE_S, self._queue.release_due)),
@@ -88,7 +88,7 @@ class WorkerProcess:
         async with supervised(housekeeping):
             async with supervised([(worker.queue_name, worker.main) for worker in self._workers]):
                 logger.info("worker ready", extra={"worker": self._lease.worker})
-                await stop.wait()
+                await stopped()
             await self._drain()
         await asyncio.to_thread(shutil.rmtree, scratch_of(self._infra.settings, self._lease.worker), ignore_errors=True)
 

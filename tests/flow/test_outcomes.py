@@ -184,3 +184,15 @@ async def test_what_the_ledger_says_a_live_worker_runs_and_it_does_not_is_given_
     await until(given_back)
     job = await service.client.job(job["id"])
     assert (job["reason"], job["attempts"][0]["outcome"]) == ("worker_lost", "lost")
+
+
+async def test_an_attempt_that_the_ledger_has_given_away_is_ended(service: Service, tmp_path: Path) -> None:
+    job = await service.client.submit("test.wait", {"folder": str(tmp_path)})
+    pids = await pids_in(tmp_path)
+    (tmp_path / "pids").unlink()
+    assert await record.finish(UUID(job["id"]), 1, record.Ending("lost", record.State.QUEUED))
+    await until(lambda: not any(map(alive, pids)))
+    await pids_in(tmp_path)
+    (tmp_path / "go").touch()
+    job = await service.client.result(job["id"])
+    assert (job["state"], job["attempt"], job["attempts"][0]["outcome"]) == ("succeeded", 2, "lost")

@@ -15,7 +15,7 @@ async def main() -> None:
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
         async with open_worker(settings, ["test"], lambda: JOBS, ()) as worker:
-            await worker.run(stop)
+            await worker.run(stop.wait)
 
 
 if __name__ == "__main__":

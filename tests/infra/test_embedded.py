@@ -36,7 +36,7 @@ async def main(state):
         async with AsyncExitStack() as stack:
             for server in (embedded_redis, embedded_postgres):
                 try:
-                    print(await stack.enter_async_context(server(state, runtime)), flush=True)
+                    print((await stack.enter_async_context(server(state, runtime))).url, flush=True)
                 except CannotStart as error:
                     print(error, flush=True)
             await asyncio.to_thread(sys.stdin.read)
@@ -68,7 +68,7 @@ async def both(state: Path) -> AsyncIterator[Urls]:
             async with asyncio.TaskGroup() as starts:
                 redis = starts.create_task(stack.enter_async_context(embedded_redis(state, runtime)))
                 postgres = starts.create_task(stack.enter_async_context(embedded_postgres(state, runtime)))
-            yield Urls(redis.result(), postgres.result())
+            yield Urls(redis.result().url, postgres.result().url)
         assert not list(runtime.iterdir())
     assert not servers(state)
 

@@ -33,8 +33,9 @@ from isal import igzip, igzip_lib
 
 from arqsvc.errors import BadInput
 from arqsvc.families.genomes.compute.features import read_features
-from arqsvc.families.genomes.compute.lines import Lines, line_at, line_end
+from arqsvc.families.genomes.compute.lines import Outline, line_at, line_end
 from arqsvc.families.genomes.compute.record import Nucleotides, Record
+from arqsvc.families.genomes.compute.table import FeatureLines
 
 LIMIT_BYTES = 1024**3
 """Default ceiling of the text, after decompression: eighty bacterial genomes; reading holds it twice at the peak."""
@@ -72,13 +73,15 @@ def read_records(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Record]:
         BadInput: see the list above.
     """
     text = _normalised(_text(path, limit_bytes))
-    lines = Lines(text)
     records: list[Record] = []
     names: set[str] = set()
     at = 0
-    for end in lines.ends:
+    while at < len(text):
         _refuse_unless_locus(text, at, records)
-        record = _read_record(text, lines, at, end)
+        outline = Outline(text, at)
+        if outline.end < 0:
+            _refuse_unfinished(line_at(text, at), records)
+        record = _read_record(text, outline, at)
         if record.accession in names:
             _refuse(
                 f"Two records of the file are called {record.accession}. Give every record an accession of its own.",
@@ -86,10 +89,7 @@ def read_records(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Record]:
             )
         names.add(record.accession)
         records.append(record)
-        at = _skip_blank(text, line_end(text, end))
-    if at < len(text):
-        _refuse_unless_locus(text, at, records)
-        _refuse_unfinished(line_at(text, at), records)
+        at = _skip_blank(text, line_end(text, outline.end))
     return records
 
 
@@ -229,13 +229,13 @@ def _refuse_unfinished(first: bytes, before: list[Record]) -> NoReturn:
     )
 
 
-def _read_record(text: bytes, lines: Lines, at: int, end: int) -> Record:
+def _read_record(text: bytes, outline: Outline, at: int) -> Record:
     """Return the record between its LOCUS line and its terminator."""
     name, promised, rest = _locus(line_at(text, at))
-    origin = _origin(lines, at, end, name)
-    table = lines.find("FEATURES", at, origin)
-    header = text[at : origin if table < 0 else table].decode("utf-8", "replace")
-    nucleotides = _nucleotides(text[line_end(text, origin) : end], name)
+    _refuse_without_origin(outline, name)
+    table = outline.find(b"FEATURES")
+    header = text[at : outline.origin if table < 0 else table].decode("utf-8", "replace")
+    nucleotides = _nucleotides(text[line_end(text, outline.origin) : outline.end], name)
     if promised is None and name.endswith(str(len(nucleotides))):
         name = name.removesuffix(str(len(nucleotides)))
     elif promised != len(nucleotides):
@@ -248,10 +248,9 @@ def _read_record(text: bytes, lines: Lines, at: int, end: int) -> Record:
     accession = _accession(header) or name
     circular = re.search(r"\bcircular\b", rest, re.IGNORECASE) is not None
     molecule = _MOLECULE.search(rest)
-    features = b""
-    if table >= 0:
-        begin = line_end(text, table) + 1
-        features = text[begin : lines.next_section(begin, origin)]
+    begin = outline.origin if table < 0 else line_end(text, table) + 1
+    after = outline.section_from(begin)
+    lines = FeatureLines(text[begin:after], outline.marks_between(begin, after), accession)
     return Record(
         accession=accession,
         definition=_section(header, "DEFINITION"),
@@ -259,7 +258,7 @@ def _read_record(text: bytes, lines: Lines, at: int, end: int) -> Record:
         molecule_type=molecule[1] if molecule else "",
         circular=circular,
         nucleotides=nucleotides,
-        features=read_features(features, accession=accession, length_bp=len(nucleotides), circular=circular),
+        features=read_features(lines, length_bp=len(nucleotides), circular=circular),
     )
 
 
@@ -289,18 +288,16 @@ def _locus(first: bytes) -> tuple[str, int | None, str]:
     return name, promised, rest
 
 
-def _origin(lines: Lines, at: int, end: int, name: str) -> int:
-    """Return where ORIGIN begins."""
-    origin = lines.find("ORIGIN", at, end)
-    if origin < 0 and lines.find("CONTIG", at, end) >= 0:
+def _refuse_without_origin(outline: Outline, name: str) -> None:
+    """Raise BadInput for a record that has no sequence."""
+    if outline.origin < 0 and outline.find(b"CONTIG") >= 0:
         _refuse(
             f"{name} says where its sequence is (CONTIG) and holds none. Fetch it with rettype=gbwithparts, "
             "or at NCBI as GenBank (full).",
             "contig_only",
         )
-    if origin < 0:
+    if outline.origin < 0:
         _refuse(f"{name} has no sequence (no ORIGIN). Fetch the full record.", "no_sequence")
-    return origin
 
 
 def _nucleotides(lines: bytes, name: str) -> Nucleotides:

@@ -19,6 +19,7 @@ dinucleotide odds
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from arqsvc.families.genomes.compute.measurements import Floats, SequenceFacts, 
 from arqsvc.families.genomes.compute.record import Integers, Nucleotides, Record
 
 WINDOW_BP = 1000
-"""Length of a skew window; at most 2,040, see `_per_window`."""
+"""Length of a skew window; a multiple of 8, see `_per_window`."""
 
 MIN_WINDOWS = 100
 """Fewest windows of a circle for which an origin and a terminus are given."""
@@ -36,10 +37,10 @@ MIN_WINDOWS = 100
 GAP_BP = 10
 """Shortest run of N that counts as a gap."""
 
-_CHUNK_BP = 1 << 18
-"""Nucleotides compared at once, so that what is compared stays in the cache."""
-
 _T, _C, _A, _G, _N = range(5)
+
+BitSet: TypeAlias = NDArray[np.uint64]
+"""Where one base is: a bit a nucleotide, the first the lowest, zeros behind the last; 64 are compared at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,17 +60,22 @@ class _Tally:
 
 def measure_sequences(records: Sequence[Record]) -> tuple[SequenceFacts, list[SequenceFacts]]:
     """Return the facts of all records together and of each."""
-    tallies = [_tally(record.nucleotides) for record in records]
+    sets = [_bit_sets(record.nucleotides) for record in records]
+    tallies = [_tally(record.nucleotides, own) for record, own in zip(records, sets, strict=True)]
     each = [
-        _facts([tally], skew(record.nucleotides, circular=record.circular))
-        for record, tally in zip(records, tallies, strict=True)
+        _facts([tally], _skew(own, record.length_bp, circular=record.circular))
+        for record, tally, own in zip(records, tallies, sets, strict=True)
     ]
     return (each[0] if len(each) == 1 else _facts(tallies, None)), each
 
 
 def skew(nucleotides: Nucleotides, *, circular: bool) -> Skew:
     """Return the G-C skew of a record in windows, with origin and terminus of a circle."""
-    g, c = _per_window(nucleotides == _G), _per_window(nucleotides == _C)
+    return _skew(_bit_sets(nucleotides), len(nucleotides), circular=circular)
+
+
+def _skew(sets: Sequence[BitSet], length_bp: int, *, circular: bool) -> Skew:
+    g, c = (_per_window(sets[base], length_bp // WINDOW_BP) for base in (_G, _C))
     both = g + c
     values = np.divide(g - c, both, out=np.zeros(len(both)), where=both > 0)
     cumulative = np.cumsum(values)
@@ -83,29 +89,42 @@ def skew(nucleotides: Nucleotides, *, circular: bool) -> Skew:
     )
 
 
-def _per_window(is_base: NDArray[np.bool_]) -> Integers:
-    """Return how many are true in each whole window.
+def _bit_sets(nucleotides: Nucleotides) -> list[BitSet]:
+    """Return where T, C, A and G are."""
+    known, low, high = _bits(nucleotides < _N), _bits(nucleotides & np.uint8(1)), _bits(nucleotides & np.uint8(2))
+    return [known & ~(low | high), known & low & ~high, known & high & ~low, known & low & high]
 
-    Adds eight bytes in one 64-bit word, each a lane of its own: a lane sees an eighth of a window, and holds 255.
-    """
-    windows = len(is_base) // WINDOW_BP
-    words = is_base[: windows * WINDOW_BP].view(np.uint64).reshape(windows, WINDOW_BP // 8)
-    counts: Integers = words.sum(1).view(np.uint8).reshape(windows, 8).sum(1, dtype=np.int64)
+
+def _bits(flags: NDArray[np.bool_] | Nucleotides) -> BitSet:
+    packed = np.packbits(flags, bitorder="little")
+    return np.concatenate((packed, np.zeros(-len(packed) % 8, np.uint8))).view("<u8")
+
+
+def _size(places: BitSet) -> int:
+    """Return how many bits are set."""
+    return int(np.bitwise_count(places).sum(dtype=np.int64))
+
+
+def _per_window(places: BitSet, windows: int) -> Integers:
+    """Return how many bits are set in each whole window."""
+    width = WINDOW_BP // 8
+    own = places.view(np.uint8)[: windows * width]
+    counts: Integers = np.bitwise_count(own).reshape(windows, width).sum(1, dtype=np.int64)
     return counts
 
 
-def _tally(nucleotides: Nucleotides) -> _Tally:
-    bases, pairs = np.zeros(6, np.int64), np.zeros(16, np.int64)
-    for start in range(0, len(nucleotides), _CHUNK_BP):
-        chunk = nucleotides[start : start + _CHUNK_BP + 1]
-        counts = [np.count_nonzero(chunk[:_CHUNK_BP] == base) for base in range(6)]
-        bases += counts
-        pair = (chunk[:-1] << 2) | chunk[1:]
-        if counts[_N] or counts[5] or chunk[-1] >= _N:
-            pair = pair[(chunk[:-1] < _N) & (chunk[1:] < _N)]
-        pairs += [np.count_nonzero(pair == number) for number in range(16)]
-    start0, end0 = runs_of(nucleotides == _N) if bases[_N] else (bases[:0], bases[:0])
-    return _Tally(len(nucleotides), bases, pairs.reshape(4, 4), end0 - start0)
+def _tally(nucleotides: Nucleotides, sets: Sequence[BitSet]) -> _Tally:
+    start0, end0 = n_runs(nucleotides)
+    runs = end0 - start0
+    bases = [*(_size(places) for places in sets), int(runs.sum())]
+    before = [places >> np.uint64(1) | np.append(places[1:], np.uint64(0)) << np.uint64(63) for places in sets]
+    pairs = [[_size(first & second) for second in before] for first in sets]
+    return _Tally(len(nucleotides), np.array([*bases, len(nucleotides) - sum(bases)]), np.array(pairs), runs)
+
+
+def n_runs(nucleotides: Nucleotides) -> tuple[Integers, Integers]:
+    """Return start and end of every maximal run of N, ascending."""
+    return runs_of(nucleotides == _N if nucleotides.max() >= _N else np.zeros(0, bool))
 
 
 def runs_of(flags: NDArray[np.bool_]) -> tuple[Integers, Integers]:

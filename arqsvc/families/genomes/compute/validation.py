@@ -31,7 +31,7 @@ from arqsvc.families.genomes.compute.coding import Coding
 from arqsvc.families.genomes.compute.genes import RNA_KINDS
 from arqsvc.families.genomes.compute.measurements import Finding, Level
 from arqsvc.families.genomes.compute.record import Record
-from arqsvc.families.genomes.compute.statistics import GAP_BP, runs_of
+from arqsvc.families.genomes.compute.statistics import GAP_BP, n_runs
 from arqsvc.families.genomes.compute.translation import check_translations, finding
 
 LONG_N_RUN_BP = 100
@@ -71,11 +71,11 @@ def ranked(findings: list[Finding]) -> list[Finding]:
 
 def _check_sequence(record: Record) -> Iterator[Finding]:
     """Yield what runs of N say."""
-    unknown = record.nucleotides == 4
-    total = int(np.count_nonzero(unknown))
-    if total == 0:
+    start0, end0 = n_runs(record.nucleotides)
+    if len(start0) == 0:
         return
-    if unknown[0] or unknown[-1]:
+    total = int((end0 - start0).sum())
+    if start0[0] == 0 or end0[-1] == record.length_bp:
         message = "The sequence begins or ends with N. Expected a known base at both ends; trim it."
         yield _of_record("warning", "SEQ_INST.TerminalNs", record, message)
     if total > HIGH_N_SHARE * record.length_bp:
@@ -83,7 +83,6 @@ def _check_sequence(record: Record) -> Iterator[Finding]:
         yield _of_record("warning", "SEQ_INST.HighNContentPercent", record, message)
     features = record.features
     annotated = {features.start0[row] for row, kind in enumerate(features.kind) if kind in ("assembly_gap", "gap")}
-    start0, end0 = runs_of(unknown)
     long = [
         (begin, end)
         for begin, end in zip(start0.tolist(), end0.tolist(), strict=True)
@@ -122,7 +121,7 @@ def _check_ranges(record: Record) -> Iterator[Finding]:
 
 def _check_gap_ends(record: Record) -> Iterator[Finding]:
     """Yield genes, CDS and RNA that begin or end in a gap."""
-    start0, end0 = runs_of(record.nucleotides == 4)
+    start0, end0 = n_runs(record.nucleotides)
     gaps = end0 - start0 >= GAP_BP
     if not gaps.any():
         return
