@@ -41,7 +41,7 @@ class Settings(BaseModel):
     port: int = Field(default=8000, ge=0, le=65535)
     """Port that the API listens on; 0 takes a free one."""
 
-    url: str | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s/?#]+/?$")
     """Base address of the API, for the clients (`arqsvc jobs`). Unset: the instance that holds the state folder."""
 
     api_key: SecretStr | None = None
@@ -81,6 +81,13 @@ class Settings(BaseModel):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("api_key")
+    @classmethod
+    def _ascii(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().isascii():
+            raise ValueError("a key consists of ASCII characters; copy it anew")
+        return value
 
     @field_validator("state_dir", "storage_dir", "scratch_dir", "log_file")
     @classmethod

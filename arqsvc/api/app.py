@@ -87,6 +87,8 @@ async def login(request: Request) -> Response:
 
     A person whose link is used up is led to the page too, which says how to get another.
     """
+    if request.method != "GET":  # HEAD is for those who look at links; it must not use one up
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
     try:
         secret = await keys.take_link(request.query_params.get("token", ""))
     except Unauthorized:

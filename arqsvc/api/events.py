@@ -19,6 +19,9 @@ from arqsvc.jobs.events import Event, EventHub, EventId, follow
 from arqsvc.jobs.record import FINAL, JobRecord
 
 PING_S = 15
+SEND_S = 60
+"""Seconds for which a reader may stand still."""
+NO_STORE = {"Cache-Control": "no-store"}
 RETRY_MS = 3000
 TOLD_ALL = 1000
 """WebSocket close code: the job has ended and all was told."""
@@ -30,7 +33,7 @@ async def stream(request: Request) -> Response:
     after = _after(request, job)
     if job.state in FINAL and after.seq == job.seq:
         return Response(status_code=204)
-    return EventSourceResponse(_as_sse(_story(request, job, after)), ping=PING_S, headers={"Cache-Control": "no-store"})
+    return EventSourceResponse(_as_sse(_story(request, job, after)), ping=PING_S, send_timeout=SEND_S, headers=NO_STORE)
 
 
 async def socket(websocket: WebSocket) -> None:

@@ -25,8 +25,8 @@ async def upload(request: Request) -> Response:
     """
     caller = await authenticate(request)
     infra: Infra = request.app.state.infra
-    sent = Upload(request)
-    stored = await infra.storage.put(sent, limit_bytes=infra.settings.upload_limit_bytes)
+    sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes)
+    stored = await infra.storage.put(sent)
     row = file_row(sent.name, stored)
     file = await FileRecord.create(**{**row, "id": UUID(row["id"])}, owner=caller.owner, created_at=datetime.now(UTC))
     return JSONResponse(file_as_json(file), 201, headers={"Location": f"/api/v1/files/{file.id}"})
@@ -44,7 +44,8 @@ async def download(request: Request) -> Response:
     if not path.is_file():
         raise NotFound(f"The content of file {file.id} ({file.name}) is not in storage any more. Make it again.")
     headers = _headers(file)
-    if headers["ETag"] in {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}:
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if known & {headers["ETag"], "*"}:
         return Response(status_code=304, headers=headers)
     shown = file.media_type.startswith(INLINE)
     return FileResponse(

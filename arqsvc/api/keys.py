@@ -12,7 +12,7 @@ from tortoise import fields
 from tortoise.models import Model
 from uuid6 import uuid7
 
-from arqsvc.errors import Forbidden, Unauthorized
+from arqsvc.errors import Forbidden, Rejected, Unauthorized
 
 COOKIE = "arqsvc_session"
 LINK_LIFE = timedelta(minutes=15)
@@ -58,7 +58,13 @@ def _digest(secret: str) -> str:
 
 
 async def create_secret(kind: KeyKind, *, owner: str, name: str, life: timedelta | None = None) -> str:
-    """Make a new secret and return it; it is shown this once."""
+    """Make a new secret and return it; it is shown this once.
+
+    Raises:
+        Rejected: the owner or the name is empty or too long.
+    """
+    if not (0 < len(owner) <= 64 and 0 < len(name) <= 100):
+        raise Rejected("An owner has 1 to 64 characters, a name 1 to 100.")
     secret = f"arqsvc_{secrets.token_urlsafe(32)}"
     now = datetime.now(UTC)
     await KeyRecord.create(

@@ -9,20 +9,23 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from arqsvc.api.problems import fault
-from arqsvc.errors import InvalidParams
+from arqsvc.errors import InvalidParams, TooLarge
 from arqsvc.jobs.files import check_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 DEFAULT_NAME = "upload"
+FORM_BYTES = 64 * 1024
+"""What a form may hold beside its file."""
 
 
 class Upload:
     """The name and the content of the file that a request sends; iterate over it once, then read `name`."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, limit_bytes: int) -> None:
         self._request = request
+        self._limit_bytes = limit_bytes
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         self._boundary = options.get(b"boundary") if kind == b"multipart/form-data" else None
         self.name = request.query_params.get("name") or _name_in(request.headers.get("content-disposition", ""))
@@ -33,11 +36,12 @@ class Upload:
         """Yield the content.
 
         Raises:
+            TooLarge: it is over the limit.
             InvalidParams: the form is malformed, or holds no file or two; or the client went away in the middle.
         """
         try:
             if self._boundary is None:
-                async for chunk in self._request.stream():
+                async for chunk in self._body(self._limit_bytes):
                     yield chunk
             else:
                 async for chunk in self._file_of_form(self._boundary):
@@ -51,7 +55,7 @@ class Upload:
     async def _file_of_form(self, boundary: bytes) -> AsyncIterator[bytes]:
         form = _Form()
         parser = MultipartParser(boundary, form.callbacks())
-        async for chunk in self._request.stream():
+        async for chunk in self._body(self._limit_bytes + FORM_BYTES):
             parser.write(chunk)
             self._take_name(form)
             for part in form.taken():
@@ -59,6 +63,24 @@ class Upload:
         parser.finalize()
         if form.files != 1:
             raise fault("", f"the form holds {form.files} files where one is wanted")
+
+    async def _body(self, limit_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the body; one that says at once that it is too large is refused at once."""
+        size = 0
+        if (said := self._request.headers.get("content-length", "")).isdecimal() and int(said[:20]) > limit_bytes:
+            raise self._too_large()
+        async for chunk in self._request.stream():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise self._too_large()
+            yield chunk
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The file is larger than the limit of {self._limit_bytes:,} bytes. "
+            "Compress it, or ask the operator to raise ARQSVC_UPLOAD_LIMIT_BYTES.",
+            limit_bytes=self._limit_bytes,
+        )
 
     def _take_name(self, form: "_Form") -> None:
         if form.name and not self.name:

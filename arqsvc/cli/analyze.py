@@ -23,6 +23,7 @@ from arqsvc.cli.instance import Instance, running_instance
 from arqsvc.cli.progress import Display
 from arqsvc.client import FINAL, Client
 from arqsvc.errors import ArqsvcError, CannotStart, StateInUse
+from arqsvc.jobs.files import check_name
 from arqsvc.logs import log_to
 from arqsvc.settings import Settings
 
@@ -159,7 +160,8 @@ async def _analyze_all(
             except ArqsvcError as error:
                 target.error = error.problem()
             except OSError as error:
-                target.error = {"title": "Results not written", "detail": f"{out}: {error.strerror}. Free space there."}
+                detail = f"{error.filename or out}: {error.strerror}. Free space there, or choose another folder."
+                target.error = {"title": "Results not written", "detail": detail}
             display.ended(target.label, ok=target.succeeded)
 
     try:
@@ -247,6 +249,7 @@ async def _fetch(client: Client, target: Target, names: _Names) -> Path:
     beside = Path(tempfile.mkdtemp(prefix=".arqsvc-", dir=folder.parent))
     try:
         for file in target.job["files"]:
+            check_name(file["name"])  # it comes from the service, and says where we write
             await client.download(file["id"], beside / file["name"])
         folder.mkdir(exist_ok=True)
         for path in beside.iterdir():

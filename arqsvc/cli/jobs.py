@@ -14,7 +14,7 @@ from arqsvc.errors import CannotStart
 from arqsvc.settings import Settings
 
 
-def connect(settings: Settings) -> Client:
+def client_of(settings: Settings) -> Client:
     """Return a client of `ARQSVC_URL`, or of the instance that holds the state folder.
 
     Raises:
@@ -34,7 +34,7 @@ def connect(settings: Settings) -> Client:
 
 async def list_jobs(settings: Settings, state: str | None, kind: str | None, limit: int, as_json: bool) -> int:
     """Print the newest jobs, as a table or a JSON object a line."""
-    async with connect(settings) as client:
+    async with client_of(settings) as client:
         jobs = await client.jobs(state=state, kind=kind, limit=limit)
     if as_json:
         for job in jobs:
@@ -51,7 +51,7 @@ async def list_jobs(settings: Settings, state: str | None, kind: str | None, lim
 
 async def show(settings: Settings, job: str) -> int:
     """Print a job as JSON."""
-    async with connect(settings) as client:
+    async with client_of(settings) as client:
         click.echo(json.dumps(await client.job(job), indent=2))
     return 0
 
@@ -59,7 +59,7 @@ async def show(settings: Settings, job: str) -> int:
 async def watch(settings: Settings, job: str) -> int:
     """Print the events of a job until it ends."""
     state = ""
-    async with connect(settings) as client:
+    async with client_of(settings) as client:
         async for event in client.follow(job):
             click.echo(event_line(event))
             state = event["data"].get("state", state)
@@ -68,7 +68,7 @@ async def watch(settings: Settings, job: str) -> int:
 
 async def act(settings: Settings, verb: str, job: str) -> int:
     """Cancel or retry a job, and print what it is then."""
-    async with connect(settings) as client:
+    async with client_of(settings) as client:
         done = await (client.cancel(job) if verb == "cancel" else client.retry(job))
     asked = ", to be cancelled" if done["state"] == "running" and done["cancel_requested_at"] else ""
     click.echo(f"{done['id']} {done['state']}{asked}")
@@ -83,10 +83,10 @@ async def submit(settings: Settings, kind: str, params: Sequence[str]) -> int:
         if not equals:
             raise CannotStart(f"-p {text}: a parameter is written name=value.")
         try:
-            values[name] = json.loads(value)
+            values[name] = json.loads(value, parse_constant=lambda word: word)
         except ValueError:
             values[name] = value
-    async with connect(settings) as client:
+    async with client_of(settings) as client:
         click.echo((await client.submit(kind, values))["id"])
     return 0
 

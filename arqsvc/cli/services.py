@@ -107,7 +107,8 @@ async def create_key(settings: Settings, name: str, owner: str, link: bool) -> i
             return 0
         secret = await create_secret(KeyKind.LINK, owner=owner, name=name, life=LINK_LIFE)
         instance = Instance.of(settings.state_dir)
-        click.echo(f"{settings.url or (instance.url if instance else '')}/login?token={secret}")
+        url = settings.url or (instance.url if instance else "http://ADDRESS-OF-THE-API")
+        click.echo(f"{url.rstrip('/')}/login?token={secret}")
     return 0
 
 

@@ -59,11 +59,12 @@ def connection_arguments(database_url: str) -> dict[str, Any]:
         "password": unquote(parts.password) if parts.password else None,
         "database": unquote(parts.path[1:]),
     }
-    if (mode := query.get("sslmode", "prefer")) in {"require", "verify-ca", "verify-full"}:
-        arguments["ssl"] = ssl.create_default_context(cafile=query.get("sslrootcert"))
-        if mode == "require":
-            arguments["ssl"].check_hostname = False
-            arguments["ssl"].verify_mode = ssl.CERT_NONE
+    if (mode := query.get("sslmode")) == "disable":
+        arguments["ssl"] = False
+    elif mode in {"require", "verify-ca", "verify-full"}:
+        context = arguments["ssl"] = ssl.create_default_context(cafile=query.get("sslrootcert"))
+        context.check_hostname = mode == "verify-full"
+        context.verify_mode = ssl.CERT_NONE if mode == "require" else ssl.CERT_REQUIRED
     return arguments
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import _TemporaryFileWrapper
 
-from arqsvc.errors import CannotStart, OutOfSpace, TooLarge
+from arqsvc.errors import CannotStart, OutOfSpace
 
 CHUNK_BYTES = 256 * 1024
 INCOMING_S = 86_400
@@ -69,23 +69,16 @@ class Storage:
         """Return where this content lies, or would lie."""
         return self.folder / "sha256" / sha256[:2] / sha256
 
-    async def put(self, chunks: AsyncIterable[bytes], *, limit_bytes: int) -> Stored:
+    async def put(self, chunks: AsyncIterable[bytes]) -> Stored:
         """Store a stream; nothing is left of one that breaks off.
 
         Raises:
-            TooLarge: more than `limit_bytes` came.
             OutOfSpace: the disk is full or read-only.
         """
         digest, size = hashlib.sha256(), 0
         with disk_errors(self.folder), tempfile.NamedTemporaryFile(dir=self._incoming) as file:
             async for chunk in chunks:
                 size += len(chunk)
-                if size > limit_bytes:
-                    raise TooLarge(
-                        f"The file is larger than the limit of {limit_bytes:,} bytes. "
-                        "Compress it, or ask the operator to raise ARQSVC_UPLOAD_LIMIT_BYTES.",
-                        limit_bytes=limit_bytes,
-                    )
                 digest.update(chunk)
                 file.write(chunk)
             await asyncio.to_thread(self._keep, file, digest.hexdigest())
@@ -107,7 +100,7 @@ class Storage:
                 with disk_errors(self.folder), tempfile.NamedTemporaryFile(dir=self._incoming) as file:
                     shutil.copyfileobj(source, file, CHUNK_BYTES)
                     self._keep(file, sha256)
-            return Stored(sha256, source.tell() or path.stat().st_size)
+            return Stored(sha256, path.stat().st_size)
 
     def _keep(self, file: "_TemporaryFileWrapper[bytes]", sha256: str) -> None:
         """Make the new file durable under its hash; content that is there already stays as it is."""

@@ -2,7 +2,7 @@
 
 An event's id is `seq` for the change of state number `seq` of its job, and `seq.n` for the n-th piece of progress
 after it; so ids of one job are in order, and a follower that was away says the last one it saw. A change of state is
-announced in the stream too, and looked for every 2 s, so that an emptied Redis delays it and loses nothing.
+announced in the stream too, and looked for every 2 s, so that an emptied Redis delays it and loses none.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequenc
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from arqsvc.errors import InvalidParams
@@ -56,8 +56,7 @@ class Event:
     """One thing that happened to a job."""
 
     id: EventId
-    type: str
-    """`state` or `progress`."""
+    type: Literal["state", "progress"]
     job_id: UUID
     ts: datetime
     data: Mapping[str, Any]

@@ -1,8 +1,8 @@
 """Who is alive: one heartbeat row a worker; what the dead held goes back.
 
 The heartbeat is written by the database's clock, from a thread and a connection of its own, so that a busy event loop
-does not look like a death. A worker rescues others only once it has itself been connected for `steady_s`: after the
-database was away, the living get the time to say so.
+does not look like a death. A worker judges others only once its own heartbeats have arrived for two intervals: after
+the database was away, the living get the time to say so.
 """
 
 import asyncio

@@ -52,7 +52,7 @@ class JobQueue:
     redis: ArqRedis
 
     async def submit(self, params: Params, *, owner: str) -> UUID:
-        """Write a job and queue it; returns its id. Once this returns, the job will end in a final state."""
+        """Write a job and queue it; returns its id. Once this returns, the job is not lost any more."""
         kind = type(params)
         moved = await record.insert(
             uuid7(), owner=owner, kind=kind.kind, queue=kind.queue, params=params.model_dump_json(),

@@ -40,6 +40,7 @@ async def test_an_expired_key_is_refused(api: Service) -> None:
 async def test_a_link_opens_one_session_once(api: Service) -> None:
     link = await create_secret(KeyKind.LINK, owner="tester", name="browser", life=timedelta(minutes=1))
     async with httpx.AsyncClient(base_url=api.client.url, trust_env=False) as browser:
+        assert (await browser.head("/login", params={"token": link})).status_code == 405
         answer = await browser.get("/login", params={"token": link})
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         cookie = answer.headers["set-cookie"]
