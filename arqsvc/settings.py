@@ -47,8 +47,8 @@ class Settings(BaseModel):
     api_key: SecretStr | None = None
     """Key that the clients send. Unset: the key in the state folder."""
 
-    concurrency: int = Field(default=max(1, min(os.cpu_count() or 1, 8)), ge=1, le=1000)
-    """Jobs that one worker runs at a time in each of its queues. Default: the number of CPUs, at most 8."""
+    concurrency: int = Field(default=max(1, min(os.cpu_count() or 1, 8)), ge=1, le=64)
+    """Jobs that one worker runs at a time in each of its queues, at most 64. Default: the number of CPUs, at most 8."""
 
     child_memory_bytes: int = Field(default=4 * 2**30, ge=64 * 2**20)
     """Memory ceiling of one computation, in bytes of resident memory, children of the child included."""

@@ -66,7 +66,7 @@ async def list_jobs(request: Request) -> Response:
     if states := request.query_params.get("state"):
         query = query.filter(state__in=[_state(state) for state in states.split(",")])
     if kinds := request.query_params.get("kind"):
-        query = query.filter(kind__in=[_kind(request, kind).kind for kind in kinds.split(",")])
+        query = query.filter(kind__in=[_known_kind(request, kind) for kind in kinds.split(",")])
     if cursor := request.query_params.get("cursor"):
         query = query.filter(id__lt=_uuid(cursor, "/cursor"))
     limit = _limit(request.query_params.get("limit"))
@@ -191,12 +191,19 @@ async def _json_body(request: Request) -> Any:
         body += chunk
         if len(body) > BODY_LIMIT_BYTES:
             raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
-    if b"\\u0000" in body:
-        raise fault("", "the body holds the character U+0000, which cannot be stored")
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise fault("", f"the body is not JSON: {error}") from error
+    if _holds_nul(value):
+        raise fault("", "the body holds the character U+0000, which cannot be stored")
+    return value
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_nul(member) for pair in value.items() for member in pair)
+    return any(map(_holds_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
 
 
 def _parsed(kind: type[Params], params: dict[str, Any]) -> Params:
@@ -226,6 +233,13 @@ def _kind(request: Request, name: str) -> type[Params]:
     if name not in known:
         raise UnknownKind(f"There is no kind of job {name[:100]!r}. Known: {', '.join(sorted(known))}.")
     return known[name]
+
+
+def _known_kind(request: Request, name: str) -> str:
+    try:
+        return _kind(request, name).kind
+    except UnknownKind as error:
+        raise fault("/kind", error.detail) from error
 
 
 def _state(text: str) -> State:

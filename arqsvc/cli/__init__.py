@@ -121,7 +121,7 @@ def api(**given: Any) -> None:
 
 @commands.command()
 @click.option("-q", "--queues", default="", help="Queues to serve, separated by commas.  [default: all]")
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Jobs at a time in each queue.")
+@click.option("--concurrency", type=click.IntRange(1, 64), help="Jobs at a time in each queue.")
 @LOG_LEVEL
 @LOG_FILE
 def worker(queues: str, **given: Any) -> None:

@@ -25,7 +25,7 @@ from arqsvc.infra.db import applied_migrations, migrate, own_migrations
 from arqsvc.infra.embedded import embedded_postgres, embedded_redis
 from arqsvc.infra.guarded import guarded
 from arqsvc.infra.state import hold_state, runtime_folder
-from arqsvc.infra.supervise import supervised, task_group
+from arqsvc.infra.supervise import supervise, task_group
 from arqsvc.settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
         database_url = settings.database_url.get_secret_value()
         if own_migrations() - await applied_migrations(database_url):
             await migrate(database_url)
-        await stack.enter_async_context(supervised([("worker", lambda: _run_worker(settings))]))
+        await stack.enter_async_context(_worker(settings))
         url = await stack.enter_async_context(serving(create_app(settings, load_params()), listening))
         before = Instance.of(settings.state_dir)
         instance = Instance(
@@ -181,6 +181,17 @@ async def _servers(settings: Settings) -> AsyncIterator[Settings]:
                 finally:
                     for watch in watches:
                         watch.cancel()
+
+
+@asynccontextmanager
+async def _worker(settings: Settings) -> AsyncIterator[None]:
+    """Keep a worker of all queues running for the block; it drains before this ends."""
+    async with task_group() as group:
+        working = group.create_task(supervise("worker", lambda: _run_worker(settings)))
+        try:
+            yield
+        finally:
+            working.cancel()
 
 
 async def _run_worker(settings: Settings) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import _TemporaryFileWrapper
@@ -62,8 +63,9 @@ class Storage:
                 f"The storage folder {folder} cannot be made: {error.strerror}. Choose another with ARQSVC_STORAGE_DIR."
             ) from error
         for left in self._incoming.iterdir():
-            if left.stat().st_mtime < time.time() - INCOMING_S:
-                left.unlink(missing_ok=True)  # of a process that was killed
+            with suppress(OSError):  # another process may be at it
+                if left.stat().st_mtime < time.time() - INCOMING_S:
+                    left.unlink()  # of a process that was killed
 
     def path(self, sha256: str) -> Path:
         """Return where this content lies, or would lie."""
@@ -119,6 +121,46 @@ class Storage:
             os.close(folder)
 
 
+SCRATCH = "arqsvc-"
+"""What the names of our own folders begin with, in a scratch folder that others may use too."""
+
+
+@asynccontextmanager
+async def process_scratch(base: Path, name: str) -> AsyncIterator[Path]:
+    """Make a folder for the scratch folders of one process; it is removed afterwards, or by another once we are dead.
+
+    A lock beside it, `<folder>.lock`, is held for as long as the process lives.
+
+    Raises:
+        OutOfSpace: it cannot be made.
+    """
+    folder = base / f"{SCRATCH}{name}"
+    with disk_errors(base):
+        base.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with disk_errors(base):
+            folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        await asyncio.to_thread(_remove_scratch, folder)
+        os.close(lock)
+
+
+def clear_abandoned_scratch(base: Path) -> None:
+    """Remove the folders of processes that are dead: those whose lock is free."""
+    for beside in base.glob(f"{SCRATCH}*.lock"):
+        with suppress(OSError), beside.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_scratch(beside.with_suffix(""))
+
+
+def _remove_scratch(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+
+
 @asynccontextmanager
 async def scratch_folder(base: Path, name: str) -> AsyncIterator[Path]:
     """Make a private folder that is gone afterwards, with all that was put into it.
@@ -128,7 +170,6 @@ async def scratch_folder(base: Path, name: str) -> AsyncIterator[Path]:
     """
     folder = base / name
     with disk_errors(base):
-        base.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
     try:
         yield folder

@@ -17,7 +17,7 @@ AGAIN_S = 0.2
 async def supervised(loops: Iterable[tuple[str, Callable[[], Awaitable[None]]]]) -> AsyncIterator[None]:
     """Run these loops, each by its name, for the block."""
     async with task_group() as group:
-        tasks = [group.create_task(_supervise(name, loop), name=name) for name, loop in loops]
+        tasks = [group.create_task(supervise(name, loop), name=name) for name, loop in loops]
         try:
             yield
         finally:
@@ -47,8 +47,8 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(seconds)
 
 
-async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run `loop` again and again; its siblings do not notice that it failed."""
+async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run `loop` again and again until cancelled; its siblings do not notice that it failed."""
     wait_s = FIRST_WAIT_S
     while True:
         started = asyncio.get_running_loop().time()

@@ -24,7 +24,6 @@ from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import Ending, Moved, State
 from arqsvc.logs import bound
-from arqsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +37,6 @@ INTERNAL = {
     "code": "internal",
     "detail": "An internal error ended this attempt. The operator finds the traceback with the attempt.",
 }
-
-
-def scratch_of(settings: Settings, worker: str) -> Path:
-    """Return the folder below which a worker's running jobs have their scratch folders."""
-    return settings.scratch / worker.replace(":", "-")
 
 
 @dataclass(slots=True)
@@ -74,8 +68,8 @@ class _Running:
 class Runner:
     """Runs attempts in the name of one worker."""
 
-    def __init__(self, infra: Infra, pool: Pool, jobs: Mapping[str, Job[Any, Any]], worker: str) -> None:
-        self._infra, self._pool, self._jobs, self._worker = infra, pool, jobs, worker
+    def __init__(self, infra: Infra, pool: Pool, jobs: Mapping[str, Job[Any, Any]], worker: str, scratch: Path) -> None:
+        self._infra, self._pool, self._jobs, self._worker, self._scratch = infra, pool, jobs, worker, scratch
         self._queue = JobQueue(infra.redis)
         self._running: dict[UUID, _Running] = {}
         self._stopping = False
@@ -146,8 +140,10 @@ class Runner:
     @asynccontextmanager
     async def _context(self, claimed: Moved, progress: ProgressWriter) -> AsyncIterator[JobContext]:
         settings = self._infra.settings
-        folder = scratch_of(settings, self._worker)
-        async with scratch_folder(folder, f"{claimed.id}-{claimed.attempt}") as scratch, asyncio.TaskGroup() as group:
+        async with (
+            scratch_folder(self._scratch, f"{claimed.id}-{claimed.attempt}") as scratch,
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(progress.run())
             try:
                 yield JobContext(
@@ -175,12 +171,16 @@ class Runner:
     async def _record(self, claimed: Moved, end: Ending, progress: ProgressWriter, context: JobContext | None) -> None:
         """Write how the attempt ended; while the database is away, for a minute, again and again."""
         kept, usage, files = progress.kept(), _usage(context), _files(context, end)
+        refused = False
         wait_s, give_up = 0.1, asyncio.get_running_loop().time() + RECORD_S
         while True:
             try:
                 moved = await record.finish(claimed.id, claimed.attempt, end, progress=kept, files=files, **usage)
                 break
             except REFUSED as error:
+                if refused:
+                    raise
+                refused = True
                 logger.exception("the end of the attempt cannot be stored")
                 end, kept, files = _ending(error, claimed, self._jobs.get(claimed.kind)), None, []
                 end = replace(end, traceback=None, result=None)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -14,11 +13,12 @@ from arqsvc.errors import CannotStart
 from arqsvc.infra import Infra, open_infra
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.redis import WAIT_S
+from arqsvc.infra.storage import clear_abandoned_scratch, process_scratch
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Job
-from arqsvc.jobs.lease import Lease, WorkerRecord, new_worker_id
+from arqsvc.jobs.lease import Lease, new_worker_id
 from arqsvc.jobs.queue import CANCELS, FUNCTION, JobQueue, Place, parse_delivery, queue_key
-from arqsvc.jobs.runner import Runner, scratch_of
+from arqsvc.jobs.runner import Runner
 from arqsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,17 @@ class QueueWorker(arq.Worker):
         )
         self.in_progress_timeout_s = CLAIM_S
 
+    async def main(self) -> None:
+        """Claim and deliver until cancelled; a claim that a broken connection cut short gives its slot back."""
+        try:
+            await super().main()
+        finally:
+            claimed = sum(not task.done() for task in self.tasks.values())
+            self.job_counter = claimed
+            self.sem = asyncio.BoundedSemaphore(self.max_jobs + 1)
+            for _ in range(claimed):
+                await self.sem.acquire()
+
     async def finish(self) -> None:
         """Wait for what was claimed."""
         while self.tasks:
@@ -69,10 +80,10 @@ class QueueWorker(arq.Worker):
 class WorkerProcess:
     """All that a worker process runs."""
 
-    def __init__(self, infra: Infra, pool: Pool, jobs: Jobs, lease: Lease, queues: Sequence[str]) -> None:
+    def __init__(self, infra: Infra, runner: Runner, lease: Lease, queues: Sequence[str]) -> None:
         self._infra, self._lease = infra, lease
         self._queue = JobQueue(infra.redis)
-        self._runner = Runner(infra, pool, jobs, lease.worker)
+        self._runner = runner
         self._looked_to: Place | None = None
         self._workers = [
             QueueWorker(infra, self._runner, queue, concurrency=infra.settings.concurrency) for queue in queues
@@ -90,7 +101,6 @@ class WorkerProcess:
                 logger.info("worker ready", extra={"worker": self._lease.worker})
                 await stopped()
             await self._drain()
-        await asyncio.to_thread(shutil.rmtree, scratch_of(self._infra.settings, self._lease.worker), ignore_errors=True)
 
     async def _drain(self) -> None:
         """Let running jobs finish; when the time is up, give the rest back to their queues."""
@@ -117,21 +127,12 @@ class WorkerProcess:
                     self._runner.interrupt(UUID(message["data"].decode()))
 
     async def _reconcile(self) -> None:
-        """What no message can be trusted for: forgotten jobs, cancels, lost ends, the jobs of dead workers."""
-        self._looked_to = await self._queue.put_back_forgotten(self._looked_to)
+        """What no message can be trusted for: cancels, lost ends, the jobs of dead workers, forgotten jobs."""
         await self._runner.look_after_held()
         if self._lease.steady:
             await self._queue.rescue(self._infra.settings.lease_s)
-            await self._clear_scratch()
-
-    async def _clear_scratch(self) -> None:
-        """Remove the scratch folders of workers of this host that are no more."""
-        host = self._lease.worker.partition(":")[0]
-        if folders := list(self._infra.settings.scratch.glob(f"{host}-*")):
-            alive = {worker.id.replace(":", "-") for worker in await WorkerRecord.all()}
-            for folder in folders:
-                if folder.name not in alive:
-                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(clear_abandoned_scratch, self._infra.settings.scratch)
+        self._looked_to = await self._queue.put_back_forgotten(self._looked_to)
 
 
 @asynccontextmanager
@@ -161,4 +162,7 @@ async def open_worker(
             infra.database_url, new_worker_id(), queues, concurrency=settings.concurrency, every_s=settings.heartbeat_s
         )
         await stack.enter_async_context(lease.held())
-        yield WorkerProcess(infra, pool, jobs, lease, queues)
+        scratch = await stack.enter_async_context(
+            process_scratch(settings.scratch, lease.worker.replace(":", "-").replace(".", "-"))
+        )
+        yield WorkerProcess(infra, Runner(infra, pool, jobs, lease.worker, scratch), lease, queues)

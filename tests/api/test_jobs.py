@@ -57,6 +57,7 @@ async def test_a_body_that_is_no_json_or_too_long_is_refused(api: Service) -> No
     assert (await api.http.post("/jobs/test.say", content=b"[" * 200_000)).status_code == 422
     assert (await api.http.post("/jobs/test.say", content=b" " * 2_000_000)).status_code == 413
     assert (await api.http.post("/jobs/test.say", json={"params": {"text": "a\0b"}})).status_code == 422
+    assert (await api.http.post("/jobs/test.say", json={"params": {"text": "a\\u0000b"}})).status_code == 202
 
 
 async def test_an_unknown_kind_is_answered_with_those_that_exist(api: Service) -> None:
@@ -104,7 +105,7 @@ async def test_a_wrong_query_is_refused(api: Service, query: str) -> None:
 
 async def test_a_kind_that_is_none_is_refused_in_a_list(api: Service) -> None:
     answer = await api.http.get("/jobs?kind=%00")
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_kind")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/kind")
 
 
 async def test_a_waiting_job_is_cancelled_at_once_and_can_be_retried(api: Service) -> None:

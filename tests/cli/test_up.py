@@ -26,6 +26,22 @@ async def test_it_serves_and_ends_in_order_with_nothing_left(program: Program, s
     await until(lambda: not program.processes())
 
 
+async def test_a_running_job_ends_before_the_service_does(program: Program) -> None:
+    async with program.up() as (process, _):
+        demo = await program.start("demo")
+        assert demo.stderr
+        async for line in demo.stderr:
+            if b"codon analysis" in line:
+                break
+        process.send_signal(SIGTERM)
+        _, err = await process.communicate()
+        assert (process.returncode, b"Traceback" in err, b"heartbeat failed" in err) == (0, False, False)
+        await demo.communicate()
+    async with program.up():
+        (job,) = [json.loads(line) for line in (await program.run("jobs", "list", "--json"))[1].splitlines()]
+        assert (job["state"], job["attempt"]) == ("succeeded", 1)
+
+
 async def test_the_printed_link_logs_a_browser_in_once(program: Program) -> None:
     async with program.up() as (process, address):
         assert process.stdout

@@ -165,10 +165,13 @@ async def test_what_a_killed_worker_leaves_is_cleared_away(api: Service, tmp_pat
         os.kill(first.pid, SIGKILL)
         await first.wait()
     assert list(api.settings.scratch.glob("*/*"))
+    theirs = [api.settings.scratch / "arqsvc-theirs" / "data", api.settings.scratch / "host-1-data" / "data"]
+    for foreign in theirs:
+        foreign.mkdir(parents=True)
     (tmp_path / "go").touch()
     async with worker_process(api.settings):
         await api.client.result(job["id"])
-        await until(lambda: not list(api.settings.scratch.glob("*/*")))
+        await until(lambda: sorted(api.settings.scratch.glob("*/*")) == sorted(theirs))
         assert len(await WorkerRecord.all()) == 1
 
 

@@ -11,8 +11,12 @@ from arqsvc.families.genomes.compute.record import Features, Flags, Integers, Nu
 AMBIGUOUS = 64
 """Number of a codon that has a base other than T, C, A, G."""
 
-_COMPLEMENT = bytes((2, 3, 0, 1, 4, 5))
-_LETTERS = b"TCAGNN"
+_COMPLEMENT = np.uint8(2)
+"""A nucleotide XOR this is its complement; an ambiguous one stays so, as 4 to 7."""
+
+_LETTERS = "TCAGNNNN"
+_COUNTED_AT_ONCE = 128
+"""CDS whose codons are counted at once, so that they stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,14 +44,16 @@ class Coding:
     codon: NDArray[np.uint8]
     """0..63 as in `CODONS`, or `AMBIGUOUS`; uint8[all codons]."""
 
-    row: NDArray[np.int32]
-    """CDS of each codon; int32[all codons]."""
-
-    ambiguous: Integers
-    """Codons with an ambiguous base in each CDS; int64[n]."""
+    counts: Integers
+    """How often each CDS has each codon, `AMBIGUOUS` the last; int64[n, 65]."""
 
     counted: Flags
     """CDS that codon usage counts: readable, not pseudo, whole codons, no ambiguous base, not empty; bool[n]."""
+
+    @property
+    def ambiguous(self) -> Integers:
+        """Codons with an ambiguous base in each CDS; int64[n]."""
+        return self.counts[:, AMBIGUOUS]
 
     @property
     def codons(self) -> Integers:
@@ -68,9 +74,9 @@ def read_coding(record: Record, *, genetic_code: int | None = None) -> Coding:
     pieces, rest = _pieces(record, rows, readable)
     length = np.array([len(piece) for piece in pieces], np.int64)
     codons = length // 3
-    codon = _codon_numbers(np.frombuffer(b"".join(pieces), np.uint8))
-    row = np.repeat(np.arange(len(rows), dtype=np.int32), codons)
-    ambiguous = np.bincount(row[codon == AMBIGUOUS], minlength=len(rows))
+    offset = np.concatenate(([0], np.cumsum(codons)))
+    codon = _codon_numbers(np.concatenate([record.nucleotides[:0], *pieces]))
+    counts = _counts(codon, offset)
     rest_bp = np.array([len(letters) for letters in rest], np.int64)
     tables = features.transl_table[rows].astype(np.int64)
     tables = np.where(np.isin(tables, GENETIC_CODES), tables, STANDARD_CODE)
@@ -80,11 +86,10 @@ def read_coding(record: Record, *, genetic_code: int | None = None) -> Coding:
         genetic_code=tables if genetic_code is None else np.full(len(rows), genetic_code),
         rest_bp=rest_bp,
         rest=rest,
-        offset=np.concatenate(([0], np.cumsum(codons))),
+        offset=offset,
         codon=codon,
-        row=row,
-        ambiguous=ambiguous,
-        counted=readable & ~features.pseudo[rows] & (rest_bp == 0) & (ambiguous == 0) & (codons > 0),
+        counts=counts,
+        counted=readable & ~features.pseudo[rows] & (rest_bp == 0) & (counts[:, AMBIGUOUS] == 0) & (codons > 0),
     )
 
 
@@ -98,12 +103,10 @@ def _readable(features: Features, length_bp: int) -> Flags:
     return (parts > 0) & features.joined & ~features.remote & ~lost
 
 
-def _pieces(record: Record, rows: Integers, readable: Flags) -> tuple[list[bytes], tuple[str, ...]]:
-    """Return the whole codons of each CDS as bytes of nucleotide numbers, and the letters after the last of them."""
-    forward = record.nucleotides.tobytes()
-    reverse = forward.translate(_COMPLEMENT + bytes(range(6, 256)))[::-1]
-    size = len(forward)
-    features = record.features
+def _pieces(record: Record, rows: Integers, readable: Flags) -> tuple[list[Nucleotides], tuple[str, ...]]:
+    """Return the whole codons of each CDS as nucleotides, and the letters after the last of them."""
+    forward, features = record.nucleotides, record.features
+    complement = forward ^ _COMPLEMENT
     starts, ends = features.part_start0.tolist(), features.part_end0.tolist()
     strands, offsets = features.part_strand.tolist(), features.part_offset.tolist()
     skips = (features.codon_start - 1).tolist()
@@ -111,14 +114,12 @@ def _pieces(record: Record, rows: Integers, readable: Flags) -> tuple[list[bytes
     for row, has_codons in zip(rows.tolist(), readable.tolist(), strict=True):
         parts = range(offsets[row], offsets[row + 1]) if has_codons else ()
         stretches = [
-            forward[starts[part] : ends[part]]
-            if strands[part] > 0
-            else reverse[size - ends[part] : size - starts[part]]
+            forward[starts[part] : ends[part]] if strands[part] > 0 else complement[starts[part] : ends[part]][::-1]
             for part in parts
         ]
-        piece = stretches[0] if len(stretches) == 1 else b"".join(stretches)
+        piece = stretches[0] if len(stretches) == 1 else np.concatenate([forward[:0], *stretches])
         end = len(piece) - (len(piece) - skips[row]) % 3
-        rest.append(piece[end:].translate(_LETTERS + bytes(250)).decode() if end < len(piece) else "")
+        rest.append("".join([_LETTERS[number] for number in piece[end:]]) if end < len(piece) else "")
         pieces.append(piece[skips[row] : end])
     return pieces, tuple(rest)
 
@@ -129,5 +130,18 @@ def _codon_numbers(nucleotides: Nucleotides) -> NDArray[np.uint8]:
     codon: NDArray[np.uint8] = first << np.uint8(4)
     codon |= second << np.uint8(2)
     codon |= third
-    codon[(first | second | third) > 3] = AMBIGUOUS
+    if nucleotides.max(initial=0) > 3:
+        codon[(first | second | third) > 3] = AMBIGUOUS
     return codon
+
+
+def _counts(codon: NDArray[np.uint8], offset: Integers) -> Integers:
+    """Return how often each CDS has each codon; int64[n, 65]."""
+    codons = np.diff(offset)
+    counts = np.zeros((len(codons), AMBIGUOUS + 1), np.int64)
+    for low in range(0, len(codons), _COUNTED_AT_ONCE):
+        own = counts[low : low + _COUNTED_AT_ONCE]
+        first_bin = np.repeat(np.arange(0, own.size, AMBIGUOUS + 1), codons[low : low + len(own)])
+        bins = first_bin + codon[offset[low] : offset[low + len(own)]]
+        own[:] = np.bincount(bins, minlength=own.size).reshape(own.shape)
+    return counts

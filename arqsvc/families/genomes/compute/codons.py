@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from arqsvc.bio.genetic_code import CODONS, GeneticCode, genetic_code
 from arqsvc.errors import BadInput
-from arqsvc.families.genomes.compute.coding import Coding
+from arqsvc.families.genomes.compute.coding import AMBIGUOUS, Coding
 from arqsvc.families.genomes.compute.measurements import CaiReference, CodonUsage, Floats, GeneCodons
 from arqsvc.families.genomes.compute.record import Flags, Integers, Record
 
@@ -154,7 +154,7 @@ def _genes(records: Sequence[Record], codings: Sequence[Coding]) -> GeneCodons:
     place = np.repeat(np.arange(len(records)), [int(coding.counted.sum()) for coding in codings])
     feature = np.concatenate([coding.feature[coding.counted] for coding in codings])
     code = np.concatenate([coding.genetic_code[coding.counted] for coding in codings])
-    counts = np.concatenate([_counts(coding) for coding in codings])
+    counts = np.concatenate([coding.counts[coding.counted, :AMBIGUOUS] for coding in codings])
     at = list(zip(place.tolist(), feature.tolist(), strict=True))
     features = [record.features for record in records]
     codons = counts.sum(1)
@@ -183,13 +183,6 @@ def _genes(records: Sequence[Record], codings: Sequence[Coding]) -> GeneCodons:
         gc3s=gc3s,
         cai=np.full(len(counts), np.nan),
     )
-
-
-def _counts(coding: Coding) -> NDArray[np.int64]:
-    """Return codon counts of the CDS that count; int64[counted, 64]."""
-    bins = coding.row * np.int32(65) + coding.codon
-    table = np.bincount(bins, minlength=len(coding.feature) * 65).reshape(-1, 65)
-    return table[coding.counted, :64]
 
 
 def _of_record(genes: GeneCodons, place: int) -> GeneCodons:

@@ -1,5 +1,7 @@
 """The feature table of a GenBank record as columns, a row a feature."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from arqsvc.families.genomes.compute.location import Location, parse_location
@@ -27,8 +29,8 @@ def read_features(lines: FeatureLines, *, length_bp: int, circular: bool) -> Fea
         length_bp: of the record.
         circular: whether `4900..100` and a join over the end go on at the beginning.
     """
-    kinds = lines.kinds()
-    places = _Places(lines, circle_bp=length_bp if circular else None)
+    kinds, ranges, others = lines.features()
+    places = _Places(ranges, others, circle_bp=length_bp if circular else None)
     columns = {name: tuple(_column(lines, name, len(kinds))) for name in _VALUES}
     special = _special(lines)
     return Features(
@@ -80,17 +82,13 @@ def _special(lines: FeatureLines) -> dict[int, dict[str, tuple[str, ...]]]:
 class _Places:
     """Where all features lie."""
 
-    def __init__(self, lines: FeatureLines, *, circle_bp: int | None) -> None:
-        ranges, plain = lines.ranges()
-        odd = {
-            row: _split_at_origin(parse_location(lines.location(row)), circle_bp)
-            for row in np.flatnonzero(~plain).tolist()
-        }
+    def __init__(self, ranges: Integers, others: Mapping[int, str], *, circle_bp: int | None) -> None:
+        odd = {row: _split_at_origin(parse_location(text), circle_bp) for row, text in others.items()}
         self.start0, self.end0, self.strand = ranges[:, 0].copy(), ranges[:, 1].copy(), ranges[:, 2].astype(np.int8)
         self.length_bp = self.end0 - self.start0
-        counts = np.ones(len(plain), np.int64)
-        self.flags = {name: np.zeros(len(plain), bool) for name in ("partial5", "partial3", "remote")}
-        self.flags["joined"] = np.ones(len(plain), bool)
+        counts = np.ones(len(ranges), np.int64)
+        self.flags = {name: np.zeros(len(ranges), bool) for name in ("partial5", "partial3", "remote")}
+        self.flags["joined"] = np.ones(len(ranges), bool)
         for row, location in odd.items():
             counts[row] = len(location.parts)
             for name, flags in self.flags.items():

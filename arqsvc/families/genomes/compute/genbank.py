@@ -25,6 +25,7 @@ Every refusal is `BadInput` with `reason`, a stable word:
 
 import re
 from gzip import BadGzipFile
+from os import SEEK_END
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,6 +42,12 @@ LIMIT_BYTES = 1024**3
 """Default ceiling of the text, after decompression: eighty bacterial genomes; reading holds it twice at the peak."""
 
 _CHUNK_BYTES = 4 * 1024**2
+_USUAL_RATIO = 32
+"""No GenBank text is packed better; a trailer that promises more is not believed."""
+
+_SEQUENCE_CHUNK_BYTES = 1 << 18
+"""Text of the sequence translated at once, so that it stays in the cache."""
+
 _ILLEGAL = 255
 _LOCUS = re.compile(r"LOCUS +(\S+) +(\d{1,12}) +(bp|aa|rc)\b(.*)", re.IGNORECASE)
 _LOCUS_RUN_TOGETHER = re.compile(r"LOCUS +(\S*\d) +(bp|aa|rc)\b(.*)", re.IGNORECASE)
@@ -57,6 +64,8 @@ def _nucleotide_table() -> bytes:
 
 
 _NUCLEOTIDE = _nucleotide_table()
+_NO_LETTERS = b"0123456789 \n\t"
+"""What stands between the letters of a sequence."""
 
 
 def read_records(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Record]:
@@ -128,18 +137,27 @@ def _inflated(path: Path, limit_bytes: int) -> bytes:
     size = 0
     try:
         with igzip.open(path) as stream:  # type: ignore[no-untyped-call]
-            while chunk := stream.read(_CHUNK_BYTES):
+            while chunk := stream.read(_CHUNK_BYTES if chunks else _promised_bytes(path, limit_bytes)):
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > limit_bytes:
                     _refuse_size("The file decompresses to more", limit_bytes)
     except (EOFError, igzip_lib.IsalError, BadGzipFile) as fault:  # type: ignore[misc]
         raise BadInput(
-            f"The gzip file cannot be decompressed after {size:,} bytes of text: {fault}. "
+            f"The gzip file cannot be decompressed: {fault}. "
             "It was cut short or damaged; fetch it again and compare its checksum.",
             reason="broken_gzip",
         ) from fault
     return b"".join(chunks)
+
+
+def _promised_bytes(path: Path, limit_bytes: int) -> int:
+    """Return one byte more than a gzip file of one member says that it holds, so that one read takes it all."""
+    with path.open("rb") as file:
+        packed = file.seek(0, SEEK_END)
+        file.seek(-min(packed, 4), SEEK_END)
+        promised = int.from_bytes(file.read(4), "little")
+    return min(promised, limit_bytes, _USUAL_RATIO * packed) + 1
 
 
 def _refuse_size(found: str, limit_bytes: int) -> NoReturn:
@@ -235,7 +253,7 @@ def _read_record(text: bytes, outline: Outline, at: int) -> Record:
     _refuse_without_origin(outline, name)
     table = outline.find(b"FEATURES")
     header = text[at : outline.origin if table < 0 else table].decode("utf-8", "replace")
-    nucleotides = _nucleotides(text[line_end(text, outline.origin) : outline.end], name)
+    nucleotides = _nucleotides(text, line_end(text, outline.origin), outline.end, name)
     if promised is None and name.endswith(str(len(nucleotides))):
         name = name.removesuffix(str(len(nucleotides)))
     elif promised != len(nucleotides):
@@ -250,7 +268,7 @@ def _read_record(text: bytes, outline: Outline, at: int) -> Record:
     molecule = _MOLECULE.search(rest)
     begin = outline.origin if table < 0 else line_end(text, table) + 1
     after = outline.section_from(begin)
-    lines = FeatureLines(text[begin:after], outline.marks_between(begin, after), accession)
+    lines = FeatureLines(text, begin, after, outline.marks_between(begin, after), accession)
     return Record(
         accession=accession,
         definition=_section(header, "DEFINITION"),
@@ -300,14 +318,20 @@ def _refuse_without_origin(outline: Outline, name: str) -> None:
         _refuse(f"{name} has no sequence (no ORIGIN). Fetch the full record.", "no_sequence")
 
 
-def _nucleotides(lines: bytes, name: str) -> Nucleotides:
+def _nucleotides(text: bytes, begin: int, end: int, name: str) -> Nucleotides:
     """Return the nucleotides of the lines after ORIGIN as integers."""
-    codes = np.frombuffer(lines.translate(_NUCLEOTIDE, b"0123456789 \n\t"), np.uint8)
-    if len(codes) == 0:
+    codes = np.empty(end - begin, np.uint8)
+    size = 0
+    for low in range(begin, end, _SEQUENCE_CHUNK_BYTES):
+        letters = text[low : min(low + _SEQUENCE_CHUNK_BYTES, end)].translate(_NUCLEOTIDE, _NO_LETTERS)
+        codes[size : size + len(letters)] = np.frombuffer(letters, np.uint8)
+        size += len(letters)
+    codes = codes[:size]
+    if size == 0:
         _refuse(f"{name} has an empty sequence. Fetch the full record.", "no_sequence")
     if codes.max() == _ILLEGAL:
         place = int(np.argmax(codes == _ILLEGAL))
-        letters = lines.translate(None, b"0123456789 \n\t")
+        letters = text[begin:end].translate(None, _NO_LETTERS)
         _refuse(
             f"The sequence of {name} has {chr(letters[place])!r} at position {place + 1:,}, no nucleotide code. "
             "Repair the sequence, or fetch the record again.",

@@ -20,6 +20,8 @@ _ZERO = np.uint8(ord("0"))
 _WHITE_SPACE = bytes(byte for byte in range(256) if chr(byte).isspace())
 _MOST_DIGITS = 12
 _COMPLEMENT = "complement("
+_OVERHANG_BYTES = 64
+"""Text behind the table that may be looked at, for all that is matched at its last line."""
 
 
 def _word(text: str) -> np.uint64:
@@ -35,28 +37,32 @@ class FeatureLines:
     """The lines of a feature table that begin a feature or a qualifier, and where each ends.
 
     Args:
-        table: the lines after FEATURES and before the next section, line ends LF.
-        marks: every line feed and quotation mark of the table, ascending.
+        text: with LF line ends.
+        begin: where the lines after FEATURES begin.
+        end: where the next section begins.
+        marks: every line feed and quotation mark between the two, counted from the first, ascending.
         accession: of the record, for messages.
 
     Raises:
         BadInput: `malformed_features`, a line that has no place in a feature table.
     """
 
-    def __init__(self, table: bytes, marks: Integers, accession: str) -> None:
-        self.ascii = table.isascii()
-        self.text = table.decode("latin-1")
-        padded = table + b" " * 64
-        self.bytes = np.frombuffer(padded, np.uint8)
-        self.words = words_of(padded)
+    def __init__(self, text: bytes, begin: int, end: int, marks: Integers, accession: str) -> None:
+        if len(text) < end + _OVERHANG_BYTES:
+            text, begin, end = text[begin:end] + b" " * _OVERHANG_BYTES, 0, end - begin
+        self.text, self.begin = text, begin
+        self.bytes = np.frombuffer(text, np.uint8, offset=begin)
+        self.words = words_of(text)[begin:]
+        self.ascii = self.bytes[: end - begin].max(initial=0) < 128
         is_quote = self.bytes[marks] == QUOTE
         ends, quotes = marks[~is_quote], np.cumsum(is_quote)[~is_quote]
         starts, quotes_before = np.append(0, ends[:-1] + 1)[: len(ends)], np.append(0, quotes[:-1])[: len(ends)]
         if (filled := ends > starts).sum() < len(ends):
             starts, ends, quotes, quotes_before = starts[filled], ends[filled], quotes[filled], quotes_before[filled]
         outside = (quotes_before & 1) == 0
-        begins_key = outside & (self.bytes[starts + _KEY_COLUMN] != _SPACE)
+        begins_key = outside & (self.bytes[starts + _KEY_COLUMN] != _SPACE) & (ends > starts + _KEY_COLUMN)
         begins_qualifier = outside & ~begins_key & (self.bytes[starts + _QUALIFIER_COLUMN] == SLASH)
+        begins_qualifier &= ends > starts + _QUALIFIER_COLUMN
         self._check_layout(starts, ends, begins_key, accession, open_quote=bool(is_quote.sum() % 2))
         entry = np.flatnonzero(begins_key | begins_qualifier)
         last = np.append(entry[1:], len(starts))[: len(entry)] - 1
@@ -84,24 +90,27 @@ class FeatureLines:
         sound &= begins_key | deep | (ends <= starts + _QUALIFIER_COLUMN)
         if len(starts) and not (begins_key[0] and sound.all()):
             line = int(np.argmin(sound)) if begins_key[0] else 0
-            found = self.text[starts[line] : ends[line]]
+            [found] = self._texts(starts[[line]], ends[[line]])
             raise BadInput(
                 f"The feature table of {accession} has a line that is neither a feature key at column 6 nor indented "
                 f"to column 22: {found[:60]!r}. Repair that line, or fetch the record again from its source.",
                 reason="malformed_features",
             )
 
-    def kinds(self) -> list[str]:
-        """Return the key of every feature."""
-        starts, ends = (self.start[self.keys] + _KEY_COLUMN).tolist(), self.end[self.keys].tolist()
-        return [self.text[start:end].partition(" ")[0] for start, end in zip(starts, ends, strict=True)]
+    def features(self) -> tuple[list[str], Integers, dict[int, str]]:
+        """Return the key of every feature, (start0, end0, strand) of each that is one plain range, zeros for the others,
+        and the location text of the others by row, white space removed."""
+        ranges, plain = self._ranges()
+        start, end = self.start[self.keys] + _KEY_COLUMN, self.end[self.keys]
+        kinds = self._texts(start, np.minimum(start + _KEY_WIDTH, end), without=b" ")
+        others = np.flatnonzero(~plain)
+        locations: dict[int, str] = {}
+        for row, text in zip(others.tolist(), self._texts(start[others], end[others]), strict=True):
+            kinds[row], _, location = text.partition(" ")
+            locations[row] = "".join(location.split())
+        return kinds, ranges, locations
 
-    def location(self, row: int) -> str:
-        """Return the text of a feature's location, white space removed."""
-        entry = self.keys[row]
-        return "".join(self.text[self.start[entry] + _KEY_COLUMN : self.end[entry]].partition(" ")[2].split())
-
-    def ranges(self) -> tuple[Integers, Flags]:
+    def _ranges(self) -> tuple[Integers, Flags]:
         """Return (start0, end0, strand) of every feature at `a..b` or `complement(a..b)`; and which these are."""
         start, end = self.start[self.keys], self.end[self.keys]
         is_space = self.bytes[start[:, None] + np.arange(_KEY_COLUMN, _QUALIFIER_COLUMN)] == _SPACE
@@ -156,10 +165,9 @@ class FeatureLines:
         start = self.start[entries] + _QUALIFIER_COLUMN + 1 + len(name) + 1
         end = np.maximum(self.end[entries], start)
         quoted = (self.bytes[start] == QUOTE) & (self.bytes[end - 1] == QUOTE)
-        start, end = start + quoted, end - quoted
-        values = [self.text[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True)]
         if name == "translation":
-            return _without_white_space(values)
+            return self._texts(start + quoted, end - quoted, without=_WHITE_SPACE)
+        values = self._texts(start + quoted, end - quoted)
         for place in np.flatnonzero((self.quotes[entries] > 2) | self.many_lines[entries] | ~quoted).tolist():
             value = values[place].strip()
             if not quoted[place]:
@@ -167,11 +175,13 @@ class FeatureLines:
             values[place] = " ".join(value.split()).replace('""', '"')
         return values if self.ascii else [_utf8(value) for value in values]
 
-
-def _without_white_space(values: list[str]) -> list[str]:
-    """Return Latin-1 texts without their white space; a NUL, which no GenBank file has, holds them apart."""
-    together = "\0".join(values).encode("latin-1").translate(None, _WHITE_SPACE).decode("latin-1")
-    return together.split("\0") if values else []
+    def _texts(self, start: Integers, end: Integers, *, without: bytes = b"") -> list[str]:
+        """Return stretches of the table as Latin-1, without some letters."""
+        if len(start) == 0:
+            return []
+        lows, highs = (start + self.begin).tolist(), (end + self.begin).tolist()
+        stretches = [self.text[low:high] for low, high in zip(lows, highs, strict=True)]
+        return b"\0".join(stretches).translate(None, without).decode("latin-1").split("\0")
 
 
 def _utf8(value: str) -> str:

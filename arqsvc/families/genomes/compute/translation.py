@@ -23,7 +23,7 @@ SHORTEST_INTRON_BP = 10
 """Below it a gap between parts is no intron (NCBI's ShortIntron)."""
 
 _STOP = ord("*")
-_UNKNOWN = ord("X")
+_UNKNOWN = b"X"
 _EXCEPT = re.compile(r"\(pos:(.+?),aa:(\w+)\)", re.IGNORECASE)
 _AMINO_ACIDS = [
     "Ala",
@@ -95,12 +95,13 @@ def check_translations(record: Record, coding: Coding) -> Iterator[Finding]:
 def _translate(coding: Coding) -> NDArray[np.uint8]:
     """Return the letter of every codon by the code of its CDS, X where ambiguous; uint8[all codons]."""
     numbers, which = np.unique(coding.genetic_code, return_inverse=True)
-    letters = np.array([[*genetic_code(number).amino_acids, _UNKNOWN] for number in numbers.tolist()], np.uint8)
-    translated: NDArray[np.uint8] = (
-        letters[0][coding.codon]
-        if len(numbers) == 1
-        else letters.reshape(-1, AMBIGUOUS + 1)[which[coding.row], coding.codon]
-    )
+    translated = np.zeros(len(coding.codon), np.uint8)
+    for place, number in enumerate(numbers.tolist()):
+        letters = bytes(genetic_code(number).amino_acids).ljust(256, _UNKNOWN)
+        every = np.frombuffer(coding.codon.tobytes().translate(letters), np.uint8)
+        translated = (
+            every if len(numbers) == 1 else np.where(np.repeat(which == place, coding.codons), every, translated)
+        )
     return translated
 
 
@@ -111,11 +112,13 @@ def _plain(features: Features, coding: Coding, amino_acids: NDArray[np.uint8]) -
     plain &= ~features.partial5[rows] & ~features.partial3[rows] & (features.codon_start[rows] == 1)
     plain &= np.isin(features.transl_table[rows], (0, *GENETIC_CODES))
     plain &= ~np.isin(rows, list(features.special)) & (np.diff(features.part_offset)[rows] == 1)
-    plain &= np.bincount(coding.row[amino_acids == _STOP], minlength=len(rows)) == 1
+    numbers, which = np.unique(coding.genetic_code, return_inverse=True)
+    codes = [genetic_code(number) for number in numbers.tolist()]
+    stops = np.array([[*(code.amino_acids == _STOP), False] for code in codes], bool).reshape(-1, AMBIGUOUS + 1)
+    plain &= (coding.counts * stops[which]).sum(1) == 1
     places = np.flatnonzero(plain)
     begin, end = coding.offset[places], coding.offset[places + 1]
-    numbers, which = np.unique(coding.genetic_code, return_inverse=True)
-    starts = np.array([[*genetic_code(number).starts, False] for number in numbers.tolist()], bool).reshape(-1, 65)
+    starts = np.array([[*code.starts, False] for code in codes], bool).reshape(-1, AMBIGUOUS + 1)
     plain[places] = starts[which[places], coding.codon[begin]] & (amino_acids[end - 1] == _STOP)
     text = amino_acids.tobytes().decode()
     for place, row, first, last in zip(
