@@ -30,7 +30,7 @@ POLL_S = 0.05
 """Seconds between two looks of arq into a queue."""
 DUE_S = 0.5
 """Seconds between two looks for scheduled jobs whose time has come."""
-CLAIM_S = 60
+CLAIM_S = 15
 """Seconds from a claim in Redis to the claim in the ledger, after which another worker may try."""
 _FOREVER_S = 365 * 86_400
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from arqsvc.infra.db import connect
@@ -94,3 +95,40 @@ async def test_up_ends_with_one_line_when_a_server_of_its_own_dies_and_the_next_
     await until(lambda: not program.processes())
     async with program.up():
         assert (await program.run("jobs", "list"))[0] == 0
+
+
+class BreakingProxy:
+    """A way to Redis whose connections break, a number of times, at requests that hold a word."""
+
+    def __init__(self, path: str, word: bytes, times: int) -> None:
+        self._path, self._word, self.times = path, word, times
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection until an end of it closes, or it breaks."""
+        server_reader, server_writer = await asyncio.open_unix_connection(self._path)
+
+        async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                if self.times and self._word in data:
+                    self.times -= 1
+                    break
+                target.write(data)
+            for each in (writer, server_writer):
+                each.close()
+
+        await asyncio.wait(
+            [asyncio.ensure_future(carry(reader, server_writer)), asyncio.ensure_future(carry(server_reader, writer))]
+        )
+
+
+async def test_claims_that_break_off_cost_no_slot(api: Service) -> None:
+    assert api.settings.redis_url
+    path = api.settings.redis_url.get_secret_value().removeprefix("unix://").partition("?")[0]
+    proxy = BreakingProxy(path, b"WATCH\r\n", 2)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = SecretStr(f"redis://127.0.0.1:{port}")
+        async with worker_process(api.settings.model_copy(update={"redis_url": url, "concurrency": 2})):
+            jobs = [(await api.client.submit("test.say", {"text": str(number)}))["id"] for number in range(4)]
+            assert [(await api.client.result(job))["state"] for job in jobs] == ["succeeded"] * 4
+    assert proxy.times == 0

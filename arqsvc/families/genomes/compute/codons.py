@@ -171,7 +171,9 @@ def _genes(records: Sequence[Record], codings: Sequence[Coding]) -> GeneCodons:
         name=tuple([features[i].name(row) or f"CDS {row}" for i, row in at]),
         gene=tuple([features[i].gene[row] for i, row in at]),
         product=tuple([features[i].product[row] for i, row in at]),
-        strand=np.array([features[i].strand[row] for i, row in at], np.int8),
+        strand=np.concatenate(
+            [record.features.strand[coding.feature[coding.counted]] for record, coding in zip(records, codings, strict=True)]
+        ),
         length_bp=3 * codons,
         codons=codons,
         counts=counts,

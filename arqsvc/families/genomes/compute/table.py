@@ -20,6 +20,9 @@ _ZERO = np.uint8(ord("0"))
 _WHITE_SPACE = bytes(byte for byte in range(256) if chr(byte).isspace())
 _MOST_DIGITS = 12
 _COMPLEMENT = "complement("
+_TEXTS_AT_ONCE = 256
+"""Stretches of text decoded at once, so that they stay in the cache."""
+
 _OVERHANG_BYTES = 64
 """Text behind the table that may be looked at, for all that is matched at its last line."""
 
@@ -54,8 +57,8 @@ class FeatureLines:
         self.bytes = np.frombuffer(text, np.uint8, offset=begin)
         self.words = words_of(text)[begin:]
         self.ascii = self.bytes[: end - begin].max(initial=0) < 128
-        is_quote = self.bytes[marks] == QUOTE
-        ends, quotes = marks[~is_quote], np.cumsum(is_quote)[~is_quote]
+        feeds = np.flatnonzero(self.bytes[marks] == NEWLINE)
+        ends, quotes = marks[feeds], feeds - np.arange(len(feeds))
         starts, quotes_before = np.append(0, ends[:-1] + 1)[: len(ends)], np.append(0, quotes[:-1])[: len(ends)]
         if (filled := ends > starts).sum() < len(ends):
             starts, ends, quotes, quotes_before = starts[filled], ends[filled], quotes[filled], quotes_before[filled]
@@ -63,7 +66,7 @@ class FeatureLines:
         begins_key = outside & (self.bytes[starts + _KEY_COLUMN] != _SPACE) & (ends > starts + _KEY_COLUMN)
         begins_qualifier = outside & ~begins_key & (self.bytes[starts + _QUALIFIER_COLUMN] == SLASH)
         begins_qualifier &= ends > starts + _QUALIFIER_COLUMN
-        self._check_layout(starts, ends, begins_key, accession, open_quote=bool(is_quote.sum() % 2))
+        self._check_layout(starts, ends, begins_key, accession, open_quote=(len(marks) - len(feeds)) % 2 == 1)
         entry = np.flatnonzero(begins_key | begins_qualifier)
         last = np.append(entry[1:], len(starts))[: len(entry)] - 1
         self.start, self.end = starts[entry], ends[last]
@@ -73,7 +76,7 @@ class FeatureLines:
         self.keys = np.flatnonzero(is_key)
         self.row = np.cumsum(is_key) - 1
         self.qualifiers = np.flatnonzero(~is_key)
-        self.names = self.words[self.start[self.qualifiers] + _QUALIFIER_COLUMN + 1]
+        self.first_letters = self.words[self.start[self.qualifiers] + _QUALIFIER_COLUMN + 1].astype(np.uint32)
 
     def _check_layout(
         self, starts: Integers, ends: Integers, begins_key: Flags, accession: str, *, open_quote: bool
@@ -137,16 +140,15 @@ class FeatureLines:
         return np.where(at > begin, number, -1), at
 
     def named(self, name: str) -> Integers:
-        """Return the entries that are qualifiers of this name, with a value or without."""
-        letters = name[:8]
-        mask = np.uint64(2 ** (8 * len(letters)) - 1)
-        found = self.qualifiers[(self.names & mask) == _word(letters)]
+        """Return the entries that are qualifiers of this name of four letters or more, with a value or without."""
+        found = self.qualifiers[self.first_letters == np.uint32(_word(name[:4]))]
         at = self.start[found] + _QUALIFIER_COLUMN + 1
-        for place, letter in enumerate(name.encode()[8:], 8):
-            keep = self.bytes[at + place] == letter
-            found, at = found[keep], at[keep]
         after = self.bytes[at + len(name)]
-        named: Integers = found[(after == _EQUALS) | (after == NEWLINE) | (after == _SPACE)]
+        same = (after == _EQUALS) | (after == NEWLINE) | (after == _SPACE)
+        for place in range(4, len(name), 8):
+            letters = name[place : place + 8]
+            same &= (self.words[at + place] & np.uint64(2 ** (8 * len(letters)) - 1)) == _word(letters)
+        named: Integers = found[same]
         return named
 
     def numbers(self, name: str, *, absent: int) -> Integers:
@@ -177,11 +179,13 @@ class FeatureLines:
 
     def _texts(self, start: Integers, end: Integers, *, without: bytes = b"") -> list[str]:
         """Return stretches of the table as Latin-1, without some letters."""
-        if len(start) == 0:
-            return []
+        texts: list[str] = []
         lows, highs = (start + self.begin).tolist(), (end + self.begin).tolist()
-        stretches = [self.text[low:high] for low, high in zip(lows, highs, strict=True)]
-        return b"\0".join(stretches).translate(None, without).decode("latin-1").split("\0")
+        for first in range(0, len(lows), _TEXTS_AT_ONCE):
+            own = slice(first, first + _TEXTS_AT_ONCE)
+            stretches = [self.text[low:high] for low, high in zip(lows[own], highs[own], strict=True)]
+            texts += b"\0".join(stretches).translate(None, without).decode("latin-1").split("\0")
+        return texts
 
 
 def _utf8(value: str) -> str:
