@@ -65,7 +65,8 @@ class Client:
                 while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                     yield chunk
 
-        return await self._json("POST", f"/files?name={quote(path.name, safe='')}", content=content())
+        size = {"Content-Length": str(path.stat().st_size)}
+        return await self._json("POST", f"/files?name={quote(path.name, safe='')}", content=content(), headers=size)
 
     async def submit(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         """Submit a job; returns it."""

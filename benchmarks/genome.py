@@ -1,4 +1,4 @@
-"""All numbers of a genome, no figures: ours beside two Biopython scripts, taking turns in one run.
+"""All numbers of a genome: ours beside two Biopython scripts, and the whole job with figures and report, in turns.
 
     python -m benchmarks.genome FILE [ROUNDS]
 
@@ -13,6 +13,7 @@ import math
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,8 +26,10 @@ from Bio import SeqIO
 from Bio.Data.CodonTable import unambiguous_dna_by_id
 
 from arqsvc.bio.genetic_code import CODONS
+from arqsvc.families.genomes.analysis import analyse
 from arqsvc.families.genomes.compute.analyze import measure
 from arqsvc.families.genomes.compute.codons import is_ribosomal_protein
+from arqsvc.families.genomes.compute.genbank import LIMIT_BYTES
 from arqsvc.families.genomes.compute.genes import RNA_KINDS, is_hypothetical
 
 Numbers = dict[str, Any]
@@ -250,7 +253,15 @@ def mismatch(feature: Any, protein: str) -> str | None:
     return None if same and "*" not in made else str(feature.qualifiers.get("locus_tag", ["?"])[0])
 
 
-SCRIPTS: tuple[Callable[[Path], Numbers], ...] = (ours, string_slices, record_slices)
+def with_report(path: Path) -> Numbers:
+    """Do the whole job: numbers, tables, figures and report, written to disk."""
+    with tempfile.TemporaryDirectory() as out:
+        analyse(path, Path(out), None, None, LIMIT_BYTES, report=lambda step, fraction: None)
+    return {}
+
+
+PEERS: tuple[Callable[[Path], Numbers], ...] = (ours, string_slices, record_slices)
+SCRIPTS = (*PEERS, with_report)
 
 
 def timed(script: Callable[[Path], Numbers], path: Path) -> tuple[float, float, int, Numbers]:
@@ -278,7 +289,7 @@ def main(path: Path, rounds: int) -> None:
     context = multiprocessing.get_context("spawn")
     pools = [ProcessPoolExecutor(1, mp_context=context) for _ in SCRIPTS]
     results = [pool.submit(timed, script, path).result() for pool, script in zip(pools, SCRIPTS, strict=True)]
-    for script, result in zip(SCRIPTS[1:], results[1:], strict=True):
+    for script, result in zip(PEERS[1:], results[1:-1], strict=True):
         if faults := differences(results[0][3], result[3]):
             sys.exit(f"ours and {script.__name__} differ in {len(faults)} numbers: {faults[:5]}")
     walls: list[list[float]] = [[] for _ in SCRIPTS]
@@ -291,7 +302,7 @@ def main(path: Path, rounds: int) -> None:
             cpus[place].append(cpu)
     for pool in pools:
         pool.shutdown()
-    print(f"{path.name}, {rounds} rounds in turns, all numbers equal; medians (least)")
+    print(f"{path.name}, {rounds} rounds in turns, all peers' numbers equal; medians (least)")
     print(f"{'':15}{'wall ms':>18}{'CPU ms':>18}{'peak MiB':>10}{'wall ratio':>12}")
     for place, script in enumerate(SCRIPTS):
         times = [f"{1e3 * median(t[place]):.0f} ({1e3 * min(t[place]):.0f})" for t in (walls, cpus)]

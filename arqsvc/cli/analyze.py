@@ -16,11 +16,10 @@ from typing import Any
 
 import click
 import httpx
-from rich.console import Console
 from rich.table import Table
 
 from arqsvc.cli.instance import Instance, running_instance
-from arqsvc.cli.progress import Display
+from arqsvc.cli.progress import Display, print_table
 from arqsvc.client import FINAL, Client
 from arqsvc.errors import ArqsvcError, CannotStart, StateInUse
 from arqsvc.jobs.files import check_name
@@ -31,8 +30,6 @@ KIND = "genomes.analyze"
 AT_ONCE = 8
 """Targets that are uploaded and followed at a time."""
 CANCEL_S = 10.0
-WIDE = 200
-"""Characters of a line of the table where it is no terminal that it goes to."""
 START_S = 60.0
 
 
@@ -273,11 +270,8 @@ def _print_table(targets: Sequence[Target]) -> None:
             numbers = [f"{r['length_bp']:,} bp", gc, *(f"{r[n]:,}" for n in ("cds", "errors", "warnings", "notices"))]
             records = f"{r['records']} records" if r["records"] > 1 else "-"
             table.add_row(target.label, r["accession"] or records, *numbers)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDE)
     if table.row_count:
-        console.print(table)
+        print_table(table)
     for target in targets:
         if target.folder:
             click.echo(f"{target.folder / 'report.html'}")

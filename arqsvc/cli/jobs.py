@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from arqsvc.cli.instance import Instance
+from arqsvc.cli.progress import print_table
 from arqsvc.client import Client
 from arqsvc.errors import CannotStart
 from arqsvc.settings import Settings
@@ -45,7 +45,10 @@ async def list_jobs(settings: Settings, state: str | None, kind: str | None, lim
         progress = job["progress"] or {}
         at = f"{progress['fraction']:.0%} {progress['step']}" if progress else ""
         table.add_row(job["id"], job["kind"], job["state"], job["reason"] or "", at, job["created_at"][:19])
-    Console(soft_wrap=True).print(table if jobs else "No job yet. `arqsvc analyze my.gbk.gz` makes one.")
+    if jobs:
+        print_table(table)
+    else:
+        click.echo("No job. `arqsvc analyze my.gbk.gz` makes one.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a command shows of running jobs, on standard error: live bars on a terminal, plain lines elsewhere."""
+"""What a command shows: of running jobs live bars on a terminal and plain lines elsewhere; and tables."""
 
 import sys
 from types import TracebackType
@@ -7,10 +7,20 @@ from typing import Self
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+WIDE = 250
+"""Characters of a line of a table where it is no terminal that it goes to."""
+
+
+def print_table(table: Table) -> None:
+    """Print a table on standard output; nothing is cut where that is a file or a pipe."""
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=WIDE)).print(table)
 
 
 class Display:
-    """One line a job: step, bar, time left."""
+    """One line a job on standard error: step, bar, time left."""
 
     def __init__(self, *, shown: bool) -> None:
         self._lines: dict[str, TaskID] = {}

@@ -20,7 +20,7 @@ CHUNK_BYTES = 256 * 1024
 INCOMING_S = 86_400
 """Seconds after which a file that never became whole is removed."""
 _UNWRITABLE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
 }  # fmt: skip
 
 

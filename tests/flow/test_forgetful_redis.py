@@ -1,5 +1,6 @@
 """PostgreSQL is the truth: Redis may forget everything at any time, and every accepted job still ends."""
 
+import json
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -80,3 +81,13 @@ async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: 
         await redis.delete("arqsvc:queue:test")
     async with worker_process(api.settings):
         assert (await api.client.result(job["id"]))["result"] == {"text": "found"}
+
+
+async def test_what_lies_in_redis_is_json_and_holds_no_parameters(api: Service) -> None:
+    job = await api.client.submit("test.say", {"text": "confidential"})
+    assert api.settings.redis_url
+    async with Redis.from_url(api.settings.redis_url.get_secret_value()) as redis:
+        payload = json.loads(await redis.get(f"arq:job:{job['id']}:1"))
+        assert payload["a"] == [job["id"]]
+        stored = [value for name in await redis.keys("arq:*") if (value := await redis.get(name))]
+    assert b"confidential" not in b"".join(stored)

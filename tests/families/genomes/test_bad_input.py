@@ -111,6 +111,8 @@ def test_a_bomb_is_left_at_the_limit(tmp_path: Path) -> None:
         gzip.compress(SOUND.encode()),
         gzip.compress(SOUND[:50].encode()) + gzip.compress(b"") + gzip.compress(SOUND[50:].encode()),
         gzip.compress(SOUND.encode()) + bytes(512),
+        HEAD + "     \n" + ORIGIN + TAIL,
+        HEAD.replace("     CDS", "     \n     CDS") + ORIGIN + TAIL,
         SOUND.replace("AB000001 72 bp", "AB00000172 bp").replace("ACCESSION   AB000001\nVERSION     AB000001.1\n", ""),
     ],
 )

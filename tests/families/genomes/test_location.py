@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
 
+from arqsvc.families.genomes.compute.genbank import read_records
 from arqsvc.families.genomes.compute.location import Location, parse_location
+from tests.families.genomes.flatfile import record, written
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,27 @@ NO_LOCATIONS = ("", "x", "1..", "join(1..3,7..9", "complement(1..3", "1..3)", 'r
 @pytest.mark.parametrize("text", [*NO_LOCATIONS, "9" * 5000, "complement(" * 5000 + "1..3" + ")" * 5000])
 def test_what_is_no_location_has_no_parts(text: str) -> None:
     assert parse_location(text) == Location((), joined=False)
+
+
+def test_a_feature_lies_where_its_location_says_however_it_is_written(tmp_path: Path) -> None:
+    texts = ["3..9", "complement(3..9)", "0003..09", "3..9 ", "3 ..9", "complement(3..9", "3..9)", "9..3", "3..", "..9"]
+    texts += ["<3..9", "3.9", "7", "3..12345678901234", "0..9", "join(3..9)", "complement(complement(3..9))", "3...9"]
+    features = [("gene", text) for text in texts] + [("a_key_of_more_than_16", "3..9"), ("two words", "3..9")]
+    [found] = read_records(written(tmp_path, record("ACGT" * 5, *features)))
+    expected = [parse_location(text.replace(" ", "")) for text in texts]
+    assert [tuple(found.features.parts(row)) for row in range(len(texts))] == [one.parts for one in expected]
+    assert found.features.joined[: len(texts)].tolist() == [one.joined for one in expected]
+    assert found.features.kind[-2:] == ("a_key_of_more_than_16", "two")
+    assert found.features.parts(len(texts)) == [(2, 9, 1)]
+
+
+def test_a_long_table_is_read_whole_and_so_is_what_follows(tmp_path: Path) -> None:
+    genes = [
+        ("gene", f"{n}..{n + 9}", [f'locus_tag="t{n}"', 'note="one', '                     //two"'])
+        for n in range(1, 9000)
+    ]
+    records = [record("ACGT" * 5000, *genes, name=name) for name in ("AB1", "AB2")]
+    for found in read_records(written(tmp_path, *records)):
+        assert found.features.locus_tag == tuple(f"t{n}" for n in range(1, 9000))
+        assert found.features.start0.tolist() == list(range(8999))
+        assert found.length_bp == 20_000

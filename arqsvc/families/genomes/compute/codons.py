@@ -172,7 +172,10 @@ def _genes(records: Sequence[Record], codings: Sequence[Coding]) -> GeneCodons:
         gene=tuple([features[i].gene[row] for i, row in at]),
         product=tuple([features[i].product[row] for i, row in at]),
         strand=np.concatenate(
-            [record.features.strand[coding.feature[coding.counted]] for record, coding in zip(records, codings, strict=True)]
+            [
+                record.features.strand[coding.feature[coding.counted]]
+                for record, coding in zip(records, codings, strict=True)
+            ]
         ),
         length_bp=3 * codons,
         codons=codons,

@@ -42,7 +42,7 @@ class Outline:
         """Every line feed and quotation mark up to ORIGIN, and some beyond, ascending."""
 
     def _read(self, heads: list[int]) -> bool:
-        """Take in lines that begin with a capital letter or a slash; return whether they lead to the sequence or end."""
+        """Take in lines that begin with a capital letter or a slash; return whether sequence or end is reached."""
         for start in heads:
             if self.text[start] != SLASH:
                 self.sections.append(start)
@@ -75,7 +75,7 @@ def _chunks(text: bytes, at: int) -> Iterator[tuple[Integers, list[int]]]:
     while at < len(text):
         chunk = letters[at : at + size]
         marks = np.flatnonzero((chunk == NEWLINE) | (chunk == QUOTE)) + at
-        starts = marks[letters[marks] == NEWLINE] + 1
+        starts = marks[np.flatnonzero(letters[marks] == NEWLINE)] + 1
         first = letters[starts[starts < len(text)]]
         heads = ((first >= ord("A")) & (first <= ord("Z"))) | (first == SLASH)
         yield marks, starts[: len(first)][heads].tolist()

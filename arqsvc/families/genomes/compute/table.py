@@ -101,8 +101,12 @@ class FeatureLines:
             )
 
     def features(self) -> tuple[list[str], Integers, dict[int, str]]:
-        """Return the key of every feature, (start0, end0, strand) of each that is one plain range, zeros for the others,
-        and the location text of the others by row, white space removed."""
+        """Return the key and the place of every feature.
+
+        Returns:
+            Keys; (start0, end0, strand) of each feature at one plain range, zeros for the others, int64[n, 3]; and the
+            location text of the others by row, white space removed.
+        """
         ranges, plain = self._ranges()
         start, end = self.start[self.keys] + _KEY_COLUMN, self.end[self.keys]
         kinds = self._texts(start, np.minimum(start + _KEY_WIDTH, end), without=b" ")
@@ -141,7 +145,7 @@ class FeatureLines:
 
     def named(self, name: str) -> Integers:
         """Return the entries that are qualifiers of this name of four letters or more, with a value or without."""
-        found = self.qualifiers[self.first_letters == np.uint32(_word(name[:4]))]
+        found = self.qualifiers[np.flatnonzero(self.first_letters == np.uint32(_word(name[:4])))]
         at = self.start[found] + _QUALIFIER_COLUMN + 1
         after = self.bytes[at + len(name)]
         same = (after == _EQUALS) | (after == NEWLINE) | (after == _SPACE)

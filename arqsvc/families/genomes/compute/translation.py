@@ -98,10 +98,8 @@ def _translate(coding: Coding) -> NDArray[np.uint8]:
     translated = np.zeros(len(coding.codon), np.uint8)
     for place, number in enumerate(numbers.tolist()):
         letters = bytes(genetic_code(number).amino_acids).ljust(256, _UNKNOWN)
-        every = np.frombuffer(coding.codon.tobytes().translate(letters), np.uint8)
-        translated = (
-            every if len(numbers) == 1 else np.where(np.repeat(which == place, coding.codons), every, translated)
-        )
+        own = np.repeat(which == place, coding.codons)
+        np.copyto(translated, np.frombuffer(coding.codon.tobytes().translate(letters), np.uint8), where=own)
     return translated
 
 
