@@ -8,11 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIG_DFL, SIGINT, SIGTERM, signal
 
 import psutil
 
 from tests.servers import ROOT
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to a command that it starts in the background, where this suite may run too."""
+    signal(SIGINT, SIG_DFL)
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Program:
         """Start a command."""
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "arqsvc", *words,
-            cwd=self.home, env={**self.environment(), **environ}, stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
+            cwd=self.home, env={**self.environment(), **environ}, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, preexec_fn=heed_ctrl_c,
         )  # fmt: skip
 
     async def run(self, *words: str | Path, **environ: str) -> tuple[int, str, str]:

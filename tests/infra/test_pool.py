@@ -37,7 +37,8 @@ asyncio.run(main())
 
 
 def mine() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))
+    """Every process below this one, but for the suite's PostgreSQL, whose helpers come and go."""
+    return {child for child in psutil.Process().children(recursive=True) if child.name() != "postgres"}
 
 
 def fork_server() -> psutil.Process:
