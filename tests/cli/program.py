@@ -39,9 +39,14 @@ class Program:
     async def start(self, *words: str | Path, **environ: str) -> Process:
         """Start a command."""
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "arqsvc", *words,
-            cwd=self.home, env={**self.environment(), **environ}, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, preexec_fn=heed_ctrl_c,
-        )  # fmt: skip
+            *(sys.executable, "-m", "arqsvc", *words),
+            cwd=self.home,
+            env={**self.environment(), **environ},
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            preexec_fn=heed_ctrl_c,
+        )
 
     async def run(self, *words: str | Path, **environ: str) -> tuple[int, str, str]:
         """Run a command; returns exit code, standard output and standard error."""
