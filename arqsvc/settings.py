@@ -56,8 +56,8 @@ class Settings(BaseModel):
     upload_limit_bytes: int = Field(default=2 * 2**30, ge=1)
     """Largest file that may be uploaded, in bytes."""
 
-    expanded_limit_bytes: int = Field(default=2 * 2**30, ge=1)
-    """Largest size that a compressed file may expand to, in bytes."""
+    expanded_limit_bytes: int = Field(default=512 * 2**20, ge=1)
+    """Largest text that a file may hold, after decompression, in bytes; an analysis needs about five times as much."""
 
     heartbeat_s: float = Field(default=5.0, gt=0, le=60)
     """Seconds between the heartbeats of a worker."""

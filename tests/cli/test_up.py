@@ -1,6 +1,7 @@
 """`arqsvc up`: everything in one terminal, nothing left behind, nothing lost."""
 
 import json
+import os
 import stat
 from signal import SIGINT, SIGKILL, SIGTERM
 
@@ -40,6 +41,19 @@ async def test_a_running_job_ends_before_the_service_does(program: Program) -> N
     async with program.up():
         (job,) = [json.loads(line) for line in (await program.run("jobs", "list", "--json"))[1].splitlines()]
         assert (job["state"], job["attempt"]) == ("succeeded", 1)
+
+
+async def test_a_worker_that_is_killed_is_replaced(program: Program) -> None:
+    def workers() -> set[int]:
+        found = [one for one in program.processes() if one.cmdline()[-2:] == ["arqsvc", "worker"]]
+        return {one.pid for one in found if "guard.py" not in " ".join(one.cmdline())}
+
+    async with program.up():
+        await until(lambda: len(workers()) == 1)
+        (first,) = workers()
+        os.kill(first, SIGKILL)
+        await until(lambda: bool(workers() - {first}))
+        assert (await program.run("demo", "--out", "results"))[0] == 0
 
 
 async def test_the_printed_link_logs_a_browser_in_once(program: Program) -> None:
