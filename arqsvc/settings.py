@@ -27,7 +27,7 @@ class Settings(BaseModel):
     """Redis or Valkey to use (`redis://`, `rediss://`, `unix://`). Unset: an embedded Valkey in the state folder."""
 
     database_url: SecretStr | None = None
-    """PostgreSQL 15 or newer to use (`postgresql://`). Unset: an embedded PostgreSQL in the state folder."""
+    """PostgreSQL to use (`postgresql://`; tested with 18). Unset: an embedded PostgreSQL in the state folder."""
 
     storage_dir: Path | None = None
     """Folder of file contents, shared by all API and worker processes. Default: `storage` in the state folder."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from arqsvc.api.problems import fault, invalid
 from arqsvc.errors import InvalidParams, NotFound, TooLarge, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params, file_fields
-from arqsvc.jobs.events import PROGRESS, latest_progress
+from arqsvc.jobs.events import PROGRESS, latest_progress, rfc3339
 from arqsvc.jobs.files import FileRecord, find_file
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
@@ -31,11 +30,6 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     params: dict[str, Any]
-
-
-def rfc3339(time: datetime | None) -> str | None:
-    """Return a time as RFC 3339 in UTC."""
-    return time.isoformat().replace("+00:00", "Z") if time else None
 
 
 async def submit(request: Request) -> Response:

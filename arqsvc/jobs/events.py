@@ -29,6 +29,11 @@ PROGRESS = ("step", "fraction", "done", "total", "unit")
 """What a client sees of a piece of progress."""
 
 
+def rfc3339(time: datetime | None) -> str | None:
+    """Return a time in UTC as clients see it, RFC 3339."""
+    return time.isoformat().replace("+00:00", "Z") if time else None
+
+
 class EventId(NamedTuple):
     """Where in a job's story an event stands."""
 
@@ -67,7 +72,7 @@ class Event:
             "id": str(self.id),
             "type": self.type,
             "job_id": str(self.job_id),
-            "ts": self.ts.isoformat().replace("+00:00", "Z"),
+            "ts": rfc3339(self.ts),
             "data": dict(self.data),
         }
 
@@ -294,6 +299,6 @@ def _state_data(row: EventRecord) -> dict[str, Any]:
         "state": State(row.state).value,
         "reason": row.reason,
         "attempt": row.attempt,
-        "due_at": row.due_at.isoformat().replace("+00:00", "Z") if row.due_at else None,
+        "due_at": rfc3339(row.due_at),
         "error": row.error,
     }
