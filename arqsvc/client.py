@@ -147,7 +147,7 @@ class Client:
 
 
 def _unreachable(url: str, error: Exception) -> CannotStart:
-    return CannotStart(f"The service at {url} does not answer: {type(error).__name__}: {error}. Is it running?")
+    return CannotStart(f"The service at {url} does not answer: {type(error).__name__}: {error}. Start it with `arqsvc up`.")
 
 
 async def _check(answer: httpx.Response) -> None:

@@ -311,4 +311,6 @@ def main(path: Path, rounds: int) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m benchmarks.genome FILE [ROUNDS]")
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5)

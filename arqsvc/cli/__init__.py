@@ -66,18 +66,29 @@ def commands() -> None:
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("arqsvc-out"), show_default=True)
 @click.option("--genetic-code", type=int, help="NCBI translation table for every CDS.  [default: the record's own]")
+@click.option(
+    "--cai-reference", metavar="GENES", help="Genes or locus tags, separated by commas, that CAI takes as adapted."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each target.")
 @click.option("--no-progress", is_flag=True, help="Draw no progress.")
 @STATE
 @LOG_LEVEL
 @LOG_FILE
 def analyze(
-    targets: tuple[str, ...], out: Path, genetic_code: int | None, as_json: bool, no_progress: bool, **given: Any
+    targets: tuple[str, ...],
+    out: Path,
+    genetic_code: int | None,
+    cai_reference: str | None,
+    as_json: bool,
+    no_progress: bool,
+    **given: Any,
 ) -> None:
     """Analyse annotated genomes: paths of .gb, .gbk or .gbff files, plain or gzip."""
     from arqsvc.cli.analyze import analyze as main
 
-    params = {"genetic_code": genetic_code} if genetic_code is not None else {}
+    params: dict[str, Any] = {} if genetic_code is None else {"genetic_code": genetic_code}
+    if cai_reference:
+        params["cai_reference"] = [gene.strip() for gene in cai_reference.split(",") if gene.strip()]
     run(main, [Path(target) for target in targets], out, params, as_json, not no_progress, **given)
 
 
@@ -228,7 +239,14 @@ def jobs_retry(job: str, **given: Any) -> None:
 
 @jobs.command("submit")
 @click.argument("kind")
-@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; JSON or text.")
+@click.option(
+    "-p",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter: JSON, text, or @PATH for a file to upload.",
+)
 @STATE
 def jobs_submit(kind: str, params: tuple[str, ...], **given: Any) -> None:
     """Submit a job of this kind."""

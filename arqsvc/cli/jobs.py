@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -40,11 +41,12 @@ async def list_jobs(settings: Settings, state: str | None, kind: str | None, lim
         for job in jobs:
             click.echo(json.dumps(job))
         return 0
-    table = Table("id", "kind", "state", "reason", "progress", "created", box=None)
+    table = Table("id", "kind", "state", "reason", "progress", "created (UTC)", "record", box=None)
     for job in jobs:
         progress = job["progress"] or {}
         at = f"{progress['fraction']:.0%} {progress['step']}" if progress else ""
-        table.add_row(job["id"], job["kind"], job["state"], job["reason"] or "", at, job["created_at"][:19])
+        what = (job["result"] or {}).get("accession") or (job["result"] or {}).get("organism") or ""
+        table.add_row(job["id"], job["kind"], job["state"], job["reason"] or "", at, job["created_at"][:19], what)
     if jobs:
         print_table(table)
     else:
@@ -79,7 +81,7 @@ async def act(settings: Settings, verb: str, job: str) -> int:
 
 
 async def submit(settings: Settings, kind: str, params: Sequence[str]) -> int:
-    """Submit a job and print its id."""
+    """Submit a job and print its id; a value `@PATH` uploads that file and stands for its id."""
     values: dict[str, Any] = {}
     for text in params:
         name, equals, value = text.partition("=")
@@ -90,8 +92,17 @@ async def submit(settings: Settings, kind: str, params: Sequence[str]) -> int:
         except ValueError:
             values[name] = value
     async with client_of(settings) as client:
+        for name, value in values.items():
+            if isinstance(value, str) and value.startswith("@"):
+                values[name] = (await client.upload(_existing(value[1:])))["id"]
         click.echo((await client.submit(kind, values))["id"])
     return 0
+
+
+def _existing(name: str) -> Path:
+    if not (path := Path(name)).is_file():
+        raise CannotStart(f"{name} is not a file. `@` before a value uploads the file of that name.")
+    return path
 
 
 def event_line(event: dict[str, Any]) -> str:

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from signal import SIGINT, SIGTERM
 
 import click
@@ -101,7 +101,7 @@ async def migrate(settings: Settings) -> int:
 
 async def create_key(settings: Settings, name: str, owner: str, link: bool) -> int:
     """Make a key, or a one-time link for a browser, and print it."""
-    async with open_db(_database_url(settings)):
+    async with _database(settings):
         if not link:
             click.echo(await create_secret(KeyKind.KEY, owner=owner, name=name))
             return 0
@@ -112,9 +112,25 @@ async def create_key(settings: Settings, name: str, owner: str, link: bool) -> i
     return 0
 
 
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[None]:
+    """Open ARQSVC_DATABASE_URL, or the database of the instance that holds the state folder."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(open_db(_database_url(settings)))
+        except CannotStart as error:
+            if settings.database_url:
+                raise
+            raise CannotStart(f"No service runs on the state folder {settings.state_dir}. {_START}") from error
+        yield
+
+
 def _database_url(settings: Settings) -> str:
     if settings.database_url:
         return settings.database_url.get_secret_value()
     if instance := Instance.of(settings.state_dir):
         return instance.database_url
-    raise CannotStart("No database: set ARQSVC_DATABASE_URL, or start `arqsvc up` first and name its --state.")
+    raise CannotStart(f"No service was started on the state folder {settings.state_dir}. {_START}")
+
+
+_START = "Start `arqsvc up` first, or set ARQSVC_DATABASE_URL."

@@ -52,9 +52,28 @@ async def test_what_is_refused_is_one_line(
     assert said in err
 
 
+async def test_a_file_is_uploaded_where_a_parameter_names_it(
+    program: Program, api: Service, environ: dict[str, str]
+) -> None:
+    (program.home / "t.txt").write_text("text")
+    code, out, err = await program.run("jobs", "submit", "test.read", "-p", "file_id=@t.txt", **environ)
+    assert code == 0, err
+    file = (await api.client.job(out.strip()))["params"]["file_id"]
+    await api.client.download(file, program.home / "back.txt")
+    assert (program.home / "back.txt").read_text() == "text"
+    code, _, err = await program.run("jobs", "submit", "test.read", "-p", "file_id=@no.txt", **environ)
+    assert (code, err.count("\n"), "no.txt" in err) == (2, 1, True)
+
+
 async def test_without_a_service_the_next_step_is_said(program: Program, api: Service) -> None:
-    code, _, err = await program.run("jobs", "list")
-    assert (code, err.count("\n"), "arqsvc up" in err) == (2, 1, True)
+    for words in (("jobs", "list"), ("keys", "create")):
+        code, _, err = await program.run(*words)
+        assert (code, err.count("\n"), "arqsvc up" in err) == (2, 1, True)
+    async with program.up():
+        assert (await program.run("keys", "create"))[1].startswith("arqsvc_")
+    for words in (("jobs", "list"), ("keys", "create")):
+        code, _, err = await program.run(*words)
+        assert (code, err.count("\n"), "arqsvc up" in err) == (2, 1, True)
     code, _, err = await program.run("jobs", "list", ARQSVC_URL="http://127.0.0.1:1", ARQSVC_API_KEY="x")
     assert (code, err.count("\n"), "does not answer" in err) == (2, 1, True)
     code, _, err = await program.run("jobs", "list", ARQSVC_URL=api.client.url, ARQSVC_API_KEY="wrong")
