@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import aerich  # noqa: F401 - loaded here, and not on the event loop of the first test that migrates
 import pytest
 
 from arqsvc.infra.db import migrate
