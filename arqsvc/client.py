@@ -147,7 +147,8 @@ class Client:
 
 
 def _unreachable(url: str, error: Exception) -> CannotStart:
-    return CannotStart(f"The service at {url} does not answer: {type(error).__name__}: {error}. Start it with `arqsvc up`.")
+    why = f"{type(error).__name__}: {error}"
+    return CannotStart(f"The service at {url} does not answer: {why}. Start it with `arqsvc up`.")
 
 
 async def _check(answer: httpx.Response) -> None:
