@@ -47,6 +47,8 @@ def reason(path: Path, **limits: int) -> str:
         (SOUND.replace("     CDS", "  CDS"), "malformed_features"),
         (SOUND + SOUND, "duplicate_record"),
         (SOUND + "and more\n", "trailing_content"),
+        ("L", "truncated"),
+        ("LOCUS\n", "truncated"),
         (SOUND.replace("Test record", "Test\0record"), "binary"),
         (bytes(range(1, 200)), "binary"),
         (SOUND.encode("utf-16"), "wrong_encoding"),
@@ -71,6 +73,44 @@ def reason(path: Path, **limits: int) -> str:
 )
 def test_a_bad_file_is_refused_with_its_reason(tmp_path: Path, text: str | bytes, expected: str) -> None:
     assert reason(written(tmp_path, text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (SOUND.replace('locus_tag="a"', 'note="the 5" end"', 1), '\'/note="the 5" end"\'. Close the value'),
+        (SOUND.replace('locus_tag="a"', 'note="the "5" and "3" end"', 1).replace("   CDS", " CDS"), '\'/note="the "5'),
+        (SOUND.replace('locus_tag="a"', 'locus_tag="a', 1), "begins at '/locus_tag=\"a'"),
+        (SOUND.replace('_tag="a"\nORIGIN', '_tag="a\nORIGIN', 1), "begins at '/locus_tag=\"a'"),
+        (SOUND.replace("   CDS", " CDS"), "indented to column 22: 'CDS "),
+        (SOUND + "and more\n", "goes on with 'and more'"),
+        ("BCT.SEQ  Release\n\n" + SOUND, "Remove the lines before LOCUS"),
+        (gzip.compress(SOUND.encode()) + b"rubbish", "something else follows"),
+    ],
+)
+def test_a_refusal_names_what_is_wrong(tmp_path: Path, text: str | bytes, told: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        read_records(written(tmp_path, text))
+    assert told in refused.value.detail
+
+
+@pytest.mark.parametrize("unknown", [".", "unknown", "<unknown id>", ""])
+def test_a_record_without_accession_is_called_by_its_locus_or_its_number(tmp_path: Path, unknown: str) -> None:
+    texts = [
+        record("ACGT", name=name).replace(f"ACCESSION   {name}", f"ACCESSION   {unknown}").replace(f"{name}.1", unknown)
+        for name in ("AB1", "AB2", "AB3")
+    ]
+    nameless = [text.replace("LOCUS       AB", "LOCUS       ").replace(" 4 bp", "") for text in texts[2:]]
+    nameless = [text.replace("LOCUS       3", "LOCUS       4 bp") for text in nameless]
+    found = read_records(written(tmp_path, *texts[:2], *nameless))
+    assert [one.accession for one in found] == ["AB1", "AB2", "record 3"]
+    [dotted] = read_records(written(tmp_path, SOUND.replace("AB000001.1", unknown).replace("AB000001", ".")))
+    assert dotted.accession == "record 1"
+
+
+def test_a_version_keeps_its_dots_and_a_definition_loses_its_last(tmp_path: Path) -> None:
+    [found] = read_records(written(tmp_path, SOUND.replace("VERSION     AB000001.1", "VERSION     c1_AB000001..")))
+    assert (found.accession, found.definition) == ("c1_AB000001..", "Test record")
 
 
 def test_a_folder_and_nothing_are_refused(tmp_path: Path) -> None:

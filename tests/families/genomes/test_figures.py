@@ -43,7 +43,7 @@ def features(genes: list[tuple[str, int, int, int, str]]) -> Features:
         part_offset=np.arange(n + 1), part_start0=start, part_end0=end, part_strand=strand,
         partial5=no, partial3=no, remote=no, joined=~no, pseudo=no, codon_start=np.ones(n, np.int8),
         transl_table=np.zeros(n, np.int16), locus_tag=none, gene=tuple(g[4] for g in genes), product=none,
-        protein_id=none, translation=none, special={},
+        protein_id=none, translation=none, special={}, unsound={},
     )  # fmt: skip
 
 

@@ -1,8 +1,11 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from arqsvc.families.genomes.compute.analyze import measure
+from arqsvc.families.genomes.compute.genbank import read_records
+from arqsvc.families.genomes.compute.genes import measure_genes
 from arqsvc.families.genomes.compute.measurements import GeneFacts
 from tests.families.genomes.flatfile import Feature, record, written
 
@@ -38,6 +41,13 @@ def test_coding_density_is_a_union_without_introns(tmp_path: Path) -> None:
     assert genes.cds_length_bp.tolist() == [100, 100, 20, 100]
 
 
+def test_a_gene_that_runs_backwards_has_no_length_and_covers_nothing(tmp_path: Path) -> None:
+    genes = facts(tmp_path, cds("complement(900..300)"), cds("600..630"), cds("981..1030"))
+    assert (genes.coding_bp, genes.coding_density) == (31 + 20, 0.051)
+    assert genes.cds_length_bp.tolist() == [31, 20]
+    assert genes.by_kind["CDS"] == {"total": 3, "forward": 2, "reverse": 1, "both": 0}
+
+
 def test_overlaps_are_pairs_of_loci_and_not_of_products(tmp_path: Path) -> None:
     genes = facts(
         tmp_path,
@@ -51,6 +61,25 @@ def test_overlaps_are_pairs_of_loci_and_not_of_products(tmp_path: Path) -> None:
     overlaps = genes.overlaps
     assert (overlaps.pairs, overlaps.overlap_bp) == (2, 4 + 10)
     assert (overlaps.same_strand, overlaps.opposite_strand) == (1, 1)
+
+
+def test_a_pair_shares_a_nucleotide_once_however_often_it_is_read(tmp_path: Path) -> None:
+    slipping = facts(tmp_path, cds("join(1..100,100..200)"), cds("complement(91..110)"))
+    assert (slipping.overlaps.pairs, slipping.overlaps.overlap_bp) == (1, 20)
+    spliced = facts(tmp_path, cds("join(1..30,61..90)"), cds("21..70"), cds("join(26..65,81..84)"), cds("31..40"))
+    assert (spliced.overlaps.pairs, spliced.overlaps.overlap_bp) == (5, (10 + 10) + (5 + 5 + 4) + 40 + 10 + 10)
+
+
+def test_overlaps_of_all_genes_with_all_take_no_memory_of_their_pairs(tmp_path: Path) -> None:
+    path = written(tmp_path, record(SEQUENCE, *[cds("1..300")] * 1500, *[cds("join(1..9,301..400)")] * 500))
+    [found] = read_records(path)
+    tracemalloc.start()
+    genes, _ = measure_genes([found])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert genes.overlaps.pairs == 2000 * 1999 // 2
+    assert genes.overlaps.overlap_bp == 1500 * 1499 // 2 * 300 + 500 * 499 // 2 * 109 + 1500 * 500 * 9
+    assert peak_bytes < genes.overlaps.pairs
 
 
 def test_a_circle_has_one_stretch_over_its_origin_and_a_line_none(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_what_is_no_location_has_no_parts(text: str) -> None:
 
 
 def test_a_feature_lies_where_its_location_says_however_it_is_written(tmp_path: Path) -> None:
-    texts = ["3..9", "complement(3..9)", "0003..09", "3..9 ", "3 ..9", "complement(3..9", "3..9)", "9..3", "3..", "..9"]
-    texts += ["<3..9", "3.9", "7", "3..12345678901234", "0..9", "join(3..9)", "complement(complement(3..9))", "3...9"]
+    texts = ["3..9", "complement(3..9)", "0003..09", "3..9 ", "3 ..9", "complement(3..9", "3..9)", "3..", "..9"]
+    texts += ["<3..9", "3.9", "7", "3..12345678901234", "join(3..9)", "complement(complement(3..9))", "3...9"]
     features = [("gene", text) for text in texts] + [("a_key_of_more_than_16", "3..9"), ("two words", "3..9")]
     [found] = read_records(written(tmp_path, record("ACGT" * 5, *features)))
     expected = [parse_location(text.replace(" ", "")) for text in texts]
@@ -76,6 +76,40 @@ def test_a_feature_lies_where_its_location_says_however_it_is_written(tmp_path: 
     assert found.features.joined[: len(texts)].tolist() == [one.joined for one in expected]
     assert found.features.kind[-2:] == ("a_key_of_more_than_16", "two")
     assert found.features.parts(len(texts)) == [(2, 9, 1)]
+
+
+@pytest.mark.parametrize(
+    ("location", "start0", "parts"),
+    [
+        ("complement(9..3)", 0, []),
+        ("0..9", 0, [(0, 9, 1)]),
+        ("complement(15..30)", 14, [(14, 20, -1)]),
+        ("join(3..9,12..10,30..40,15..16)", 2, [(2, 9, 1), (14, 16, 1)]),
+        ("x(3)", 0, []),
+    ],
+)
+def test_only_what_lies_in_the_record_forwards_is_kept_of_a_location(
+    tmp_path: Path, location: str, start0: int, parts: list[tuple[int, int, int]]
+) -> None:
+    [found] = read_records(written(tmp_path, record("ACGT" * 5, ("gene", location))))
+    features = found.features
+    assert (features.start0[0], features.parts(0)) == (start0, parts)
+    assert features.length_bp[0] == sum(end0 - start0 for start0, end0, _ in parts)
+    assert features.location(0) == features.unsound[0] == location
+
+
+def test_a_range_round_a_whole_circle_is_no_backward_one(tmp_path: Path) -> None:
+    [found] = read_records(written(tmp_path, record("ACGT" * 5, ("gene", "5..4"), topology="circular")))
+    assert found.features.parts(0) == [(4, 20, 1), (0, 4, 1)]
+    assert not found.features.unsound
+
+
+@pytest.mark.parametrize("location", ["3..9", "complement(3..9)", "<3..9", "join(3..4,8..9)"])
+def test_a_key_of_all_sixteen_columns_ends_where_its_location_begins(tmp_path: Path, location: str) -> None:
+    text = record("ACGT" * 5, ("restriction_site", location)).replace("_site ", "_site")
+    [found] = read_records(written(tmp_path, text))
+    assert found.features.kind == ("restriction_site",)
+    assert (found.features.start0[0], found.features.end0[0]) == (2, 9)
 
 
 def test_a_long_table_is_read_whole_and_so_is_what_follows(tmp_path: Path) -> None:

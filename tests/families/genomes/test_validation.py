@@ -66,6 +66,22 @@ def test_biology_that_the_annotation_explains_is_a_notice(
     assert of_cds(tmp_path, sequence, *qualifiers) == [expected]
 
 
+@pytest.mark.parametrize(
+    "qualifier",
+    [
+        "codon_start=0",
+        "codon_start=x",
+        "transl_table=0",
+        "transl_table=-1",
+        "transl_table=11111",
+        "transl_except=(aa:Sec)",
+        "transl_except=(pos:x,aa:Sec)",
+    ],
+)
+def test_a_value_that_cannot_be_is_a_warning_and_changes_nothing(tmp_path: Path, qualifier: str) -> None:
+    assert of_cds(tmp_path, ORF, qualifier, 'translation="MKG"') == [("warning", "InvalidQualifierValue")]
+
+
 def test_a_selenocysteine_on_the_reverse_strand_is_found_in_its_codon(tmp_path: Path) -> None:
     qualifiers = ("transl_except=(pos:complement(7..9),aa:Sec)", 'translation="MUG"')
     assert of_cds(tmp_path, "TTACCCTCACAT", *qualifiers, location="complement(1..12)") == [("notice", "InternalStop")]
@@ -81,6 +97,11 @@ def test_a_stop_that_translation_calls_selenocysteine_lacks_its_exception(tmp_pa
 @pytest.mark.parametrize("number", [2, 4, 5, 25])
 def test_tga_is_an_amino_acid_where_the_code_says_so(tmp_path: Path, number: int) -> None:
     assert of_cds(tmp_path, "ATGTGAGGGTAA", f"transl_table={number}") == []
+
+
+def test_a_translation_that_begins_with_the_plain_codon_is_told_that_a_start_is_met(tmp_path: Path) -> None:
+    [found] = findings(tmp_path, "GTGAAAGGGTAA", ("CDS", "1..12", ["transl_table=11", 'translation="VKG"']))
+    assert (found.code, "read as Met" in found.message) == ("SEQ_FEAT.MisMatchAA", True)
 
 
 def test_the_advice_on_tga_is_to_look_at_the_code(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def read_coding(record: Record, *, genetic_code: int | None = None) -> Coding:
     """
     features = record.features
     rows = np.array([row for row, kind in enumerate(features.kind) if kind == "CDS"], np.int64)
-    readable = _readable(features, record.length_bp)[rows]
+    readable = _readable(features)[rows]
     pieces, rest = _pieces(record, rows, readable)
     length = np.array([len(piece) for piece in pieces], np.int64)
     codons = length // 3
@@ -93,14 +93,10 @@ def read_coding(record: Record, *, genetic_code: int | None = None) -> Coding:
     )
 
 
-def _readable(features: Features, length_bp: int) -> Flags:
+def _readable(features: Features) -> Flags:
     """Return which features have all their nucleotides in the record."""
-    parts = np.diff(features.part_offset)
-    outside = (
-        (features.part_start0 < 0) | (features.part_end0 > length_bp) | (features.part_end0 <= features.part_start0)
-    )
-    lost = np.bincount(np.repeat(np.arange(len(parts)), parts)[outside], minlength=len(parts)) > 0
-    return (parts > 0) & features.joined & ~features.remote & ~lost
+    sound = ~np.isin(np.arange(len(features)), list(features.unsound))
+    return (features.length_bp > 0) & features.joined & ~features.remote & sound
 
 
 def _pieces(record: Record, rows: Integers, readable: Flags) -> tuple[list[Nucleotides], tuple[str, ...]]:

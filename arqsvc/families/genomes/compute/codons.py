@@ -39,8 +39,9 @@ MIN_REFERENCE_GENES = 10
 """Fewest ribosomal protein genes that CAI takes as its reference."""
 
 _RIBOSOMAL_PROTEIN = re.compile(
-    r"(?:(?:[2-8]\d ?S|[ls]su|large|small|putative|mitochondrial|chloroplast|plastid) (?:subunit )?)*"
-    r"ribosomal (?:subunit )?protein ([bue]?[SL]\d+[a-z]{0,2})(?:[ /-]\w{1,6})?",
+    r"(?:(?:[2-8]\d ?S|[ls]su|large|small|putative|probable|mitochondrial|chloroplast|plastid|acidic)"
+    r" (?:subunit )?)*ribosomal (?:(?:subunit )?protein (?:[bue]?[SL]\d+[a-z]{0,2}|P\d)|[SL]\d+[a-z]{0,2} protein)"
+    r"(?:[ /-]\w{1,6}| type Z| \([SL]\d+[a-z]{0,2}\)|,? (?:putative|mitochondrial))?",
     re.IGNORECASE,
 )
 _LETTERS = np.array([[nucleotide in "GC" for nucleotide in codon] for codon in CODONS])

@@ -20,7 +20,7 @@ hypothetical
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,10 +55,7 @@ class _Layout:
     intact_bp: int
     cds_length_bp: Integers
     intergenic_bp: Integers
-    overlap_bp: Integers
-    """Of each pair."""
-
-    overlap_same_strand: Flags
+    overlaps: Overlaps
     operon_sizes: Integers
 
 
@@ -76,7 +73,6 @@ def _layout(record: Record) -> _Layout:
     is_gene = (is_cds | np.isin(features.kind, RNA_KINDS)) & (features.length_bp > 0)
     genes = np.flatnonzero(is_gene)
     cds = np.flatnonzero(is_cds)
-    overlap_bp, same_strand = _overlaps(features, genes)
     products = [features.product[row] for row in np.flatnonzero(is_cds & ~features.pseudo)]
     return _Layout(
         length_bp=record.length_bp,
@@ -84,12 +80,11 @@ def _layout(record: Record) -> _Layout:
         pseudo=Counter(features.kind[row] for row in np.flatnonzero(features.pseudo)),
         rna_genes=int(is_gene.sum() - (is_cds & is_gene).sum()),
         hypothetical=sum(product is not None and is_hypothetical(product) for product in products),
-        coding_bp=_covered_bp(features, cds, record.length_bp),
-        intact_bp=_covered_bp(features, np.flatnonzero(is_cds & ~features.pseudo), record.length_bp),
-        cds_length_bp=features.length_bp[cds],
+        coding_bp=_covered_bp(features, cds),
+        intact_bp=_covered_bp(features, np.flatnonzero(is_cds & ~features.pseudo)),
+        cds_length_bp=features.length_bp[np.flatnonzero(is_cds & is_gene)],
         intergenic_bp=_intergenic(record, genes),
-        overlap_bp=overlap_bp,
-        overlap_same_strand=same_strand,
+        overlaps=_overlaps(features, genes),
         operon_sizes=_operon_sizes(record, genes, is_cds),
     )
 
@@ -137,9 +132,13 @@ def _facts(layouts: Sequence[_Layout]) -> GeneFacts:
 
 
 def _overlap_facts(layouts: Sequence[_Layout]) -> Overlaps:
-    same = np.concatenate([layout.overlap_same_strand for layout in layouts])
-    overlap_bp = sum(int(layout.overlap_bp.sum()) for layout in layouts)
-    return Overlaps(len(same), overlap_bp, int(same.sum()), int((~same).sum()))
+    each = [layout.overlaps for layout in layouts]
+    return Overlaps(
+        pairs=sum(one.pairs for one in each),
+        overlap_bp=sum(one.overlap_bp for one in each),
+        same_strand=sum(one.same_strand for one in each),
+        opposite_strand=sum(one.opposite_strand for one in each),
+    )
 
 
 def _operon_facts(layouts: Sequence[_Layout]) -> Operons:
@@ -170,11 +169,10 @@ def _part_rows(features: Features, rows: Integers) -> tuple[Integers, Integers]:
     return first + np.arange(len(place)), place
 
 
-def _covered_bp(features: Features, rows: Integers, length_bp: int) -> int:
+def _covered_bp(features: Features, rows: Integers) -> int:
     """Return the nucleotides in at least one part of these features."""
     parts, _ = _part_rows(features, rows)
-    start0, end0 = features.part_start0[parts].clip(0, length_bp), features.part_end0[parts].clip(0, length_bp)
-    begin, end = merged(start0, end0)
+    begin, end = merged(features.part_start0[parts], features.part_end0[parts])
     return int((end - begin).sum())
 
 
@@ -193,24 +191,73 @@ def merged(start0: Integers, end0: Integers) -> tuple[Integers, Integers]:
     return start0[first], reach[last]
 
 
-def _overlaps(features: Features, rows: Integers) -> tuple[Integers, Flags]:
-    """Return shared nucleotides and same strand of every pair of genes of two loci that share any."""
-    parts, place = _part_rows(features, rows)
-    order = np.argsort(features.part_start0[parts], kind="stable")
-    start0, end0, place = features.part_start0[parts][order], features.part_end0[parts][order], place[order]
-    others = np.maximum(np.searchsorted(start0, end0) - np.arange(len(start0)) - 1, 0)
-    first = np.repeat(np.arange(len(start0)), others)
-    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(others) - others, others)
-    shared = np.minimum(end0[first], end0[second]) - start0[second]
-    locus = _loci(features, rows)
-    keep = (shared > 0) & (locus[place[first]] != locus[place[second]])
-    a, b = np.sort([place[first[keep]], place[second[keep]]], axis=0)
-    pairs, which = np.unique(a * len(rows) + b, return_inverse=True)
-    overlap_bp = np.bincount(which, shared[keep], minlength=len(pairs)).astype(np.int64)
-    strand = features.strand[rows]
-    if len(pairs) == 0:
-        return overlap_bp, np.zeros(0, bool)
-    return overlap_bp, strand[pairs // len(rows)] == strand[pairs % len(rows)]
+def _overlaps(features: Features, rows: Integers) -> Overlaps:
+    """Return pairs of genes of two loci that share nucleotides: all pairs that do, less those of one locus.
+
+    Memory is linear in the parts; so is time, but for a gene of several stretches, which is held against its
+    neighbours by itself.
+    """
+    start0, end0, gene = _stretches(features, rows)
+    locus, strand = _loci(features, rows), features.strand[rows].astype(np.int64)
+    relatives = np.bincount(locus, minlength=1)[locus][gene] > 1
+    apart = int(end0.max(initial=0)) + 1
+    by_locus, by_strand = locus[gene] * apart, (strand[gene] + 1) * apart
+    by_both = 3 * by_locus + by_strand
+    overlap_bp = _shared_bp(start0, end0) - _shared_bp(*[(place + by_locus)[relatives] for place in (start0, end0)])
+    single = np.bincount(gene, minlength=len(rows))[gene] == 1
+    of_one_locus = single & relatives
+    pairs = _meeting(start0[single], end0[single])
+    pairs -= _meeting(*[(place + by_locus)[of_one_locus] for place in (start0, end0)])
+    same = _meeting(*[(place + by_strand)[single] for place in (start0, end0)])
+    same -= _meeting(*[(place + by_both)[of_one_locus] for place in (start0, end0)])
+    for own, others in _met_by_scattered(start0, end0, gene):
+        others = others[locus[others] != locus[own]]
+        pairs += len(others)
+        same += int((strand[others] == strand[own]).sum())
+    return Overlaps(pairs, overlap_bp, same, pairs - same)
+
+
+def _stretches(features: Features, rows: Integers) -> tuple[Integers, Integers, Integers]:
+    """Return start, end and gene, as place in `rows`, of the stretches that each gene covers, gene by gene."""
+    parts, gene = _part_rows(features, rows)
+    filled = features.part_end0[parts] > features.part_start0[parts]
+    parts, gene = parts[filled], gene[filled]
+    apart = int(features.part_end0[parts].max(initial=0)) + 1
+    begin, end = merged(features.part_start0[parts] + gene * apart, features.part_end0[parts] + gene * apart)
+    gene = begin // apart
+    return begin - gene * apart, end - gene * apart, gene
+
+
+def _shared_bp(start0: Integers, end0: Integers) -> int:
+    """Return the nucleotides that two of these stretches share, over all pairs."""
+    places = np.concatenate((start0, end0))
+    order = np.argsort(places)
+    depth = np.cumsum(np.where(order < len(start0), 1, -1))[:-1]
+    return int((depth * (depth - 1) // 2 * np.diff(places[order])).sum())
+
+
+def _meeting(start0: Integers, end0: Integers) -> int:
+    """Return the pairs of these stretches that share nucleotides."""
+    order = np.argsort(start0)
+    return int((np.searchsorted(start0[order], end0[order]) - np.arange(1, len(order) + 1)).sum())
+
+
+def _met_by_scattered(start0: Integers, end0: Integers, gene: Integers) -> Iterator[tuple[int, Integers]]:
+    """Yield each gene of several stretches, and the genes that share nucleotides with it; a pair of two such once."""
+    stretches = np.bincount(gene)
+    order = np.argsort(start0, kind="stable")
+    starts, ends, genes = start0[order], end0[order], gene[order]
+    low = np.searchsorted(np.maximum.accumulate(ends), start0, "right").tolist()
+    high = np.searchsorted(starts, end0).tolist()
+    first = np.cumsum(stretches) - stretches
+    met = np.zeros(len(stretches), bool)
+    for own in np.flatnonzero(stretches > 1).tolist():
+        for place in range(first[own], first[own] + stretches[own]):
+            near = slice(low[place], high[place])
+            met[genes[near][ends[near] > start0[place]]] = True
+        others = np.flatnonzero(met)
+        met[others] = False
+        yield own, others[(stretches[others] == 1) | (others > own)]
 
 
 def _loci(features: Features, rows: Integers) -> Integers:

@@ -141,7 +141,7 @@ class Overlaps:
 
     pairs: int
     overlap_bp: int
-    """Sum over the pairs."""
+    """Sum over the pairs; what one gene reads twice counts once."""
 
     same_strand: int
     opposite_strand: int
@@ -204,7 +204,7 @@ class GeneFacts:
     """CDS and RNA genes per 1,000 bp."""
 
     cds_length_bp: Integers
-    """Of every CDS, pseudo included, introns not; int64[cds]."""
+    """Of every CDS with a nucleotide in the record, pseudo included, introns not, without what lies outside."""
 
     cds_lengths: LengthQuantiles
     intergenic_bp: Integers

@@ -36,7 +36,7 @@ class Features:
     """Parts of feature i are rows part_offset[i]:part_offset[i + 1] of the three columns below; int64[n + 1]."""
 
     part_start0: Integers
-    """Zero-based start of each part, in the order of transcription; within the record for a sound feature."""
+    """Zero-based start of each part, in the order of transcription; within the record."""
 
     part_end0: Integers
     """One past the end of each part."""
@@ -60,10 +60,10 @@ class Features:
     """Marked `/pseudo` or `/pseudogene`."""
 
     codon_start: NDArray[np.int8]
-    """`/codon_start` 1..3; 1 where absent."""
+    """`/codon_start` 1..3; 1 where absent or no number, 3 where greater."""
 
     transl_table: NDArray[np.int16]
-    """`/transl_table`; 0 where absent."""
+    """`/transl_table`; 0 where absent or no number from 1 to 99."""
 
     locus_tag: tuple[str | None, ...]
     gene: tuple[str | None, ...]
@@ -74,7 +74,12 @@ class Features:
 
     special: Mapping[int, Mapping[str, tuple[str, ...]]]
     """Rare qualifiers that change how a feature is read, by row and name, with all values: `transl_except`,
-    `exception`, `ribosomal_slippage`, `trans_splicing`, `artificial_location`, `pseudo`, `pseudogene`."""
+    `exception`, `ribosomal_slippage`, `trans_splicing`, `artificial_location`, `pseudo`, `pseudogene`; and
+    `codon_start` and `transl_table` where they cannot be what they say."""
+
+    unsound: Mapping[int, str]
+    """Location as written of features that it does not place in the record, by row: parts beyond the ends are cut
+    off above, parts that run backwards are left out, and what is no location has no part at all."""
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -90,7 +95,9 @@ class Features:
         return list(zip(*columns, strict=True))
 
     def location(self, row: int) -> str:
-        """Return the location as GenBank writes it, one-based and inclusive; empty without any part here."""
+        """Return the location as GenBank writes it, one-based and inclusive; empty where all is in other records."""
+        if row in self.unsound:
+            return self.unsound[row]
         parts = self.parts(row)
         reverse = bool(parts) and all(strand < 0 for _, _, strand in parts)
         texts = [f"{start0 + 1}..{end0}" if end0 - start0 != 1 else f"{end0}" for start0, end0, _ in parts]

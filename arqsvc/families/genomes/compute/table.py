@@ -6,6 +6,8 @@ one by one (twice to three times slower), takes `order` and `one-of` for `join` 
 the tests hold the two and Biopython to one answer.
 """
 
+import re
+
 import numpy as np
 
 from arqsvc.errors import BadInput
@@ -20,6 +22,10 @@ _ZERO = np.uint8(ord("0"))
 _WHITE_SPACE = bytes(byte for byte in range(256) if chr(byte).isspace())
 _MOST_DIGITS = 12
 _COMPLEMENT = "complement("
+_KEY_OF_ALL_COLUMNS = re.compile(rf"[^ ]{{{_KEY_WIDTH}}}(?=[<>\d]|[a-z-]+\()")
+"""A key that leaves no blank before its location, as Biopython writes `restriction_site` and `regulatory_regio`."""
+
+_QUOTED = re.compile(rb'"[^"]*(?:""[^"]*)*("[ \t]*(?:\n|\Z))?')
 _TEXTS_AT_ONCE = 256
 """Stretches of text decoded at once, so that they stay in the cache."""
 
@@ -82,23 +88,34 @@ class FeatureLines:
         self, starts: Integers, ends: Integers, begins_key: Flags, accession: str, *, open_quote: bool
     ) -> None:
         """Raise BadInput at the first line that is neither a key at column 6 nor indented to column 22."""
-        if open_quote:
-            raise BadInput(
-                f"The feature table of {accession} opens a quotation mark that it never closes: "
-                "the file is damaged. Fetch it again from its source.",
-                reason="malformed_features",
-            )
         sound = (self.words[starts] & _MARGIN) == (_BLANK & _MARGIN)
         deep = (self.words[starts + 5] == _BLANK) & (self.words[starts + 13] == _BLANK)
         sound &= begins_key | deep | (ends <= starts + _QUALIFIER_COLUMN)
-        if len(starts) and not (begins_key[0] and sound.all()):
-            line = int(np.argmin(sound)) if begins_key[0] else 0
-            [found] = self._texts(starts[[line]], ends[[line]])
-            raise BadInput(
-                f"The feature table of {accession} has a line that is neither a feature key at column 6 nor indented "
-                f"to column 22: {found[:60]!r}. Repair that line, or fetch the record again from its source.",
-                reason="malformed_features",
-            )
+        sound[:1] &= begins_key[:1]
+        if sound.all() and not open_quote:
+            return
+        line = len(starts) - 1 if sound.all() else int(np.argmin(sound))
+        odd = self._unquoted(int(ends[-1]))
+        if odd is not None and odd < ends[line]:
+            line = int(np.searchsorted(starts, odd, "right")) - 1
+            fault = "a quotation mark that does not end its value, which begins at"
+            advice = "Close the value, and write a mark inside it twice"
+        else:
+            fault = "a line that is neither a feature key at column 6 nor indented to column 22:"
+            advice = "Repair that line"
+        [found] = self._texts(starts[[line]], ends[[line]])
+        raise BadInput(
+            f"The feature table of {accession} has {fault} {found.strip(' ')[:60]!r}. {advice}, "
+            "or fetch the record again from its source.",
+            reason="malformed_features",
+        )
+
+    def _unquoted(self, end: int) -> int | None:
+        """Return where the first value opens that does not close at the end of a line."""
+        for value in _QUOTED.finditer(self.text, self.begin, self.begin + end + 1):
+            if value[1] is None:
+                return value.start() - self.begin
+        return None
 
     def features(self) -> tuple[list[str], Integers, dict[int, str]]:
         """Return the key and the place of every feature.
@@ -113,8 +130,9 @@ class FeatureLines:
         others = np.flatnonzero(~plain)
         locations: dict[int, str] = {}
         for row, text in zip(others.tolist(), self._texts(start[others], end[others]), strict=True):
-            kinds[row], _, location = text.partition(" ")
-            locations[row] = "".join(location.split())
+            columns = _KEY_OF_ALL_COLUMNS.match(text)
+            kinds[row] = columns[0] if columns else text.partition(" ")[0]
+            locations[row] = "".join(text[len(kinds[row]) :].split())
         return kinds, ranges, locations
 
     def _ranges(self) -> tuple[Integers, Flags]:
@@ -156,14 +174,14 @@ class FeatureLines:
         return named
 
     def numbers(self, name: str, *, absent: int) -> Integers:
-        """Return the first value of a qualifier for each feature, a whole number below 100; anything else is absent."""
+        """Return the first value of a qualifier for each feature, -1 where it is no whole number below 100."""
         column = np.full(len(self.keys), absent, np.int64)
         entries = self.named(name)[::-1]
         at = self.start[entries] + _QUALIFIER_COLUMN + len(name) + 2
         at += self.bytes[at] == QUOTE
         number, after = self._digits(at)
         sound = (number >= 0) & (after - at <= 2)
-        column[self.row[entries[sound]]] = number[sound]
+        column[self.row[entries]] = np.where(sound, number, -1)
         return column
 
     def values(self, entries: Integers, name: str) -> list[str]:

@@ -25,57 +25,11 @@ SHORTEST_INTRON_BP = 10
 _STOP = ord("*")
 _UNKNOWN = b"X"
 _EXCEPT = re.compile(r"\(pos:(.+?),aa:(\w+)\)", re.IGNORECASE)
-_AMINO_ACIDS = [
-    "Ala",
-    "A",
-    "Arg",
-    "R",
-    "Asn",
-    "N",
-    "Asp",
-    "D",
-    "Cys",
-    "C",
-    "Gln",
-    "Q",
-    "Glu",
-    "E",
-    "Gly",
-    "G",
-    "His",
-    "H",
-    "Ile",
-    "I",
-    "Leu",
-    "L",
-    "Lys",
-    "K",
-    "Met",
-    "M",
-    "Phe",
-    "F",
-    "Pro",
-    "P",
-    "Ser",
-    "S",
-    "Thr",
-    "T",
-    "Trp",
-    "W",
-    "Tyr",
-    "Y",
-    "Val",
-    "V",
-    "Sec",
-    "U",
-    "Pyl",
-    "O",
-    "TERM",
-    "*",
-    "fMet",
-    "M",
-]
-_LETTER = {name.lower(): letter for name, letter in zip(_AMINO_ACIDS[::2], _AMINO_ACIDS[1::2], strict=True)}
+_AMINO_ACIDS = (
+    "ala:A arg:R asn:N asp:D cys:C gln:Q glu:E gly:G his:H ile:I leu:L lys:K met:M phe:F pro:P ser:S thr:T trp:W tyr:Y "
+    "val:V sec:U pyl:O term:* fmet:M"
+)
+_LETTER: dict[str, str] = dict(re.findall(r"(\w+):(\S)", _AMINO_ACIDS))
 _SPECIAL_NAMES = {"U": "selenocysteine", "O": "pyrrolysine", "*": "a stop"}
 
 
@@ -184,6 +138,13 @@ class _Exception:
     name: str
 
 
+def _except_parts(text: str) -> tuple[tuple[int, int, int], str] | None:
+    """Return the first part of the place and the amino acid of a `/transl_except`; None where it is not written so."""
+    match = _EXCEPT.search("".join(text.split()))
+    parts = parse_location(match[1]).parts if match else ()
+    return (parts[0], match[2]) if match and parts else None
+
+
 class _Cds:
     """One readable CDS and what can be found about it."""
 
@@ -205,6 +166,7 @@ class _Cds:
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong or unusual, start to end."""
         yield from self._check_table()
+        yield from self._check_values()
         if not self.codons:
             yield self._finding("error", "SEQ_FEAT.TransLen", "The CDS has no whole codon. Check its location.")
             return
@@ -229,16 +191,14 @@ class _Cds:
 
     def _exceptions(self) -> Iterator[_Exception]:
         for text in self.special.get("transl_except", ()):
-            match = _EXCEPT.search("".join(text.split()))
-            location = parse_location(match[1]) if match else None
-            if match is None or location is None or not location.parts:
+            if (parts := _except_parts(text)) is None:
                 continue
-            start0, end0, strand = location.parts[0]
+            (start0, end0, strand), amino_acid = parts
             places = np.flatnonzero(self.positions == (start0 if strand > 0 else end0 - 1))
             if len(places) == 0 and strand > 0:
                 places = np.flatnonzero(self.positions == end0 - 1) - (end0 - 1 - start0)
             if len(places) and places[0] >= 0:
-                yield _Exception(int(places[0]) // 3, _LETTER.get(match[2].lower(), "X"), match[2])
+                yield _Exception(int(places[0]) // 3, _LETTER.get(amino_acid.lower(), "X"), amino_acid)
 
     def _codon_text(self, codon: int) -> str:
         """Return a codon by number, bases and place in the record."""
@@ -251,6 +211,19 @@ class _Cds:
         if table and table not in GENETIC_CODES:
             message = f"NCBI has no /transl_table={table}; the CDS is read by table {self.code.number}. Correct it."
             yield self._finding("error", "SEQ_FEAT.GenCodeInvalid", message)
+
+    def _check_values(self) -> Iterator[Finding]:
+        """Yield qualifiers whose value cannot be read."""
+        read = {
+            "codon_start": f"1, 2 or 3; the CDS is read from its nucleotide {self.features.codon_start[self.row]}",
+            "transl_table": f"one of NCBI's tables; the CDS is read by table {self.code.number}",
+            "transl_except": "like (pos:7..9,aa:Sec); it is not used",
+        }
+        for name, expected in read.items():
+            for value in self.special.get(name, ()):
+                if name != "transl_except" or not _except_parts(value):
+                    message = f"/{name}={value[:60]} is not {expected}. Correct it."
+                    yield self._finding("warning", "SEQ_FEAT.InvalidQualifierValue", message)
 
     def _check_start(self) -> Iterator[Finding]:
         first = self.codons[0]
@@ -376,12 +349,13 @@ class _Cds:
                 f"/translation differs from the nucleotides at {len(wrong)} of {len(made)} amino acids, first at "
                 f"{place + 1}: {given[place]} in /translation, {made[place]} from {self._codon_text(place)}"
             )
+        advice = f"Check location, frame and genetic code (table {self.code.number})."
+        if wrong == [0] and code == "SEQ_FEAT.MisMatchAA" and made[0] == "M":
+            advice = "A start codon is read as Met, whatever amino acid it stands for elsewhere."
         if excuse := self._excused():
             yield self._finding("notice", code, f"{found}; explained by the annotation: {excuse}.")
         else:
-            yield self._finding(
-                "error", code, f"{found}. Check location, frame and genetic code (table {self.code.number})."
-            )
+            yield self._finding("error", code, f"{found}. {advice}")
 
 
 def _agree(made: str, given: str) -> bool:

@@ -6,6 +6,8 @@ right. The names: www.ncbi.nlm.nih.gov/genbank/genome_validation.
 SEQ_FEAT.InternalStop, NoStop, StartCodon, TransLen, MisMatchAA, PartialProblem, ShortIntron, MixedStrand,
 GenCodeInvalid
     A CDS does not read as it says, see `translation.py`.
+SEQ_FEAT.InvalidQualifierValue
+    A /codon_start, /transl_table or /transl_except that cannot be read.
 SEQ_FEAT.GenCodeMismatch
     CDS of one record read by several genetic codes, or by another than annotated because the caller asked.
 SEQ_FEAT.Range
@@ -29,6 +31,7 @@ import numpy as np
 
 from arqsvc.families.genomes.compute.coding import Coding
 from arqsvc.families.genomes.compute.genes import RNA_KINDS
+from arqsvc.families.genomes.compute.location import parse_location
 from arqsvc.families.genomes.compute.measurements import Finding, Level
 from arqsvc.families.genomes.compute.record import Record
 from arqsvc.families.genomes.compute.statistics import GAP_BP, n_runs
@@ -103,17 +106,15 @@ def _of_record(level: Level, code: str, record: Record, message: str) -> Finding
 def _check_ranges(record: Record) -> Iterator[Finding]:
     """Yield features whose location cannot be, or is elsewhere."""
     features = record.features
-    counts = np.diff(features.part_offset)
-    wrong = (
-        (features.part_start0 < 0)
-        | (features.part_end0 > record.length_bp)
-        | (features.part_end0 < features.part_start0)
-    )
-    for row in np.unique(np.repeat(np.arange(len(features)), counts)[wrong]).tolist():
-        message = f"The location leaves the sequence, which ends at {record.length_bp}, or runs backwards. Correct it."
+    for row, text in sorted(features.unsound.items()):
+        if parse_location(text).parts:
+            message = (
+                f"The location leaves the sequence, which ends at {record.length_bp}, or runs backwards; "
+                "what lies outside or runs backwards is not measured. Correct it."
+            )
+        else:
+            message = "The location cannot be read. Correct it."
         yield finding("error", "SEQ_FEAT.Range", record, row, message)
-    for row in np.flatnonzero((counts == 0) & ~features.remote).tolist():
-        yield finding("error", "SEQ_FEAT.Range", record, row, "The location cannot be read. Correct it.")
     for row in np.flatnonzero(features.remote).tolist():
         message = "Parts of the location lie in another record; what needs them is not measured or checked."
         yield finding("notice", "SEQ_FEAT.FarLocation", record, row, message)
