@@ -69,14 +69,25 @@ class Program:
                 process.send_signal(SIGTERM)
             await process.communicate()
 
-    def processes(self) -> list[psutil.Process]:
+    def processes(self) -> list["Running"]:
         """Return what runs in the name of this user: whatever has this HOME, or works in it, and is no zombie."""
         found = []
         for process in psutil.process_iter():
             try:
-                ours = process.environ().get("HOME") == str(self.home) or process.cwd().startswith(str(self.home))
-                if (ours or str(self.home) in " ".join(process.cmdline())) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
+                running = Running(process.pid, process.name(), process.cmdline())
+                home = str(self.home)
+                ours = process.environ().get("HOME") == home or process.cwd().startswith(home)
+                if (ours or home in " ".join(running.words)) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(running)
             except psutil.Error:
-                continue
+                continue  # it has ended while we looked, or is not ours to look at
         return found
+
+
+@dataclass
+class Running:
+    """A process as it was when we looked."""
+
+    pid: int
+    name: str
+    words: list[str]

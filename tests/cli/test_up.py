@@ -45,8 +45,8 @@ async def test_a_running_job_ends_before_the_service_does(program: Program) -> N
 
 async def test_a_worker_that_is_killed_is_replaced(program: Program) -> None:
     def workers() -> set[int]:
-        found = [one for one in program.processes() if one.cmdline()[-2:] == ["arqsvc", "worker"]]
-        return {one.pid for one in found if "guard.py" not in " ".join(one.cmdline())}
+        found = [one for one in program.processes() if one.words[-2:] == ["arqsvc", "worker"]]
+        return {one.pid for one in found if "--signal" not in one.words}  # which is its guard
 
     async with program.up():
         await until(lambda: len(workers()) == 1)

@@ -85,7 +85,7 @@ async def test_connections_that_are_cut_are_made_anew(service: Service) -> None:
 
 async def test_up_ends_with_one_line_when_a_server_of_its_own_dies_and_the_next_goes_on(program: Program) -> None:
     async with program.up() as (process, _):
-        (valkey,) = [one for one in program.processes() if one.name() == "valkey-server"]
+        (valkey,) = [one for one in program.processes() if one.name == "valkey-server"]
         os.kill(valkey.pid, SIGKILL)
         _, err = await process.communicate()
         assert process.returncode == 2
