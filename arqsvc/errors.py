@@ -11,11 +11,13 @@
         InvalidParams     422
       JobFailed           this work cannot succeed, however often it is tried
         BadInput          the file or value given is not what the work needs
-        SourceRefused     an outside service said no
+        SourceRefused     an outside service said no, or sent what is not what was asked for
+          SourceMismatch  what it sends, twice the same, is not what it declares
         OutOfMemory       a call went past its memory ceiling
         TimedOut          the job went past its time limit
       Retryable           later it may succeed; carries `delay_s`
         SourceUnavailable an outside service did not answer
+        Throttled         an outside service asks to wait; this uses up none of the job's tries
         OutOfSpace        a disk is full or read-only
         ChildDied         a child process ended without an answer
       CannotStart         a command cannot start; exit code 2
@@ -143,11 +145,18 @@ class BadInput(JobFailed):
 
 
 class SourceRefused(JobFailed):
-    """An outside service answered, and said no."""
+    """An outside service answered, and said no or sent something else; carries what it said."""
 
     code = "source_refused"
     title = "The source refused"
     status = 502
+
+
+class SourceMismatch(SourceRefused):
+    """What a source sends, twice the same, is not what it declares; carries `declared`, `computed` and `kept`."""
+
+    code = "source_mismatch"
+    title = "The source's own checksum does not fit what it sends"
 
 
 class OutOfMemory(JobFailed):
@@ -186,6 +195,14 @@ class SourceUnavailable(Retryable):
 
     code = "source_unavailable"
     title = "The source is unavailable"
+
+
+class Throttled(Retryable):
+    """An outside service asks to wait, or our budget of requests to it is used up; `delay_s` says how long."""
+
+    code = "throttled"
+    title = "Waiting for the source"
+    status = 429
 
 
 class OutOfSpace(Retryable):

@@ -1,9 +1,12 @@
-"""Settings: every knob, typed, with its unit and default; read once, at the top of a command."""
+"""Settings: every knob, typed, with its unit and default; read once, at the top of a command.
+
+A family has knobs of its own in its `settings.py`, of the same base, so that they are read and refused alike.
+"""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -12,10 +15,47 @@ from arqsvc.errors import CannotStart
 PREFIX = "ARQSVC_"
 
 
-class Settings(BaseModel):
-    """Each field `name` is read from the environment variable `ARQSVC_NAME`."""
+class EnvironmentSettings(BaseModel):
+    """Each field `name` of a subclass is read from the environment variable `ARQSVC_NAME`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], **given: Any) -> Self:
+        """Return the settings of this environment; what a command line gave (and is not None) wins.
+
+        Raises:
+            CannotStart: a value is wrong; names each.
+        """
+        values = {
+            name: environ[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environ.get(PREFIX + name.upper(), "") != ""
+        }
+        values.update({name: value for name, value in given.items() if value is not None})
+        try:
+            return cls(**{**cls.defaults(environ), **values})
+        except ValidationError as error:
+            faults = "; ".join(map(cls._fault, error.errors()))
+            raise CannotStart(f"Wrong setting: {faults}. Correct the variable or the option.") from error
+
+    @classmethod
+    def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:
+        """Return the defaults that depend on the environment."""
+        return {}
+
+    @classmethod
+    def _fault(cls, fault: Any) -> str:
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        if not fault["loc"]:
+            return message
+        name = str(fault["loc"][0])
+        secret = name in cls.model_fields and SecretStr in get_args(cls.model_fields[name].annotation)
+        return f"{PREFIX}{name.upper()}={'(hidden)' if secret else repr(fault['input'])}: {message}"
+
+
+class Settings(EnvironmentSettings):
+    """The settings of the house."""
 
     state_dir: Path
     """Folder of all that lasts: databases, files, logs, the CLI's key. Default: `$XDG_STATE_HOME/arqsvc`."""
@@ -71,6 +111,9 @@ class Settings(BaseModel):
     drain_s: float = Field(default=20.0, ge=0, le=86400)
     """Seconds that running jobs get to finish once a worker is told to stop; then they go back to their queues."""
 
+    stall_s: float = Field(default=30.0, gt=0, le=3600)
+    """Seconds for which a transfer may stand still, or bring less than 1 KiB a second, before it is taken up anew."""
+
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
@@ -111,36 +154,11 @@ class Settings(BaseModel):
         return self.scratch_dir or self.state_dir / "scratch"
 
     @classmethod
-    def read(cls, environ: Mapping[str, str], **given: Any) -> Self:
-        """Return the settings of this environment; what a command line gave (and is not None) wins.
-
-        Raises:
-            CannotStart: a value is wrong; names each.
-        """
-        values: dict[str, Any] = {
-            name: environ[PREFIX + name.upper()]
-            for name in cls.model_fields
-            if environ.get(PREFIX + name.upper(), "") != ""
-        }
-        values.update({name: value for name, value in given.items() if value is not None})
-        values.setdefault("state_dir", _default_state_dir(environ))
-        values.setdefault("runtime_dir", environ.get("XDG_RUNTIME_DIR") or None)
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            faults = "; ".join(map(_fault, error.errors()))
-            raise CannotStart(f"Wrong setting: {faults}. Correct the variable or the option.") from error
+    def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:
+        """Return the defaults that depend on the environment."""
+        return {"state_dir": _default_state_dir(environ), "runtime_dir": environ.get("XDG_RUNTIME_DIR") or None}
 
 
 def _default_state_dir(environ: Mapping[str, str]) -> Path:
     base = Path(environ.get("XDG_STATE_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".local" / "state") / "arqsvc"
-
-
-def _fault(fault: Any) -> str:
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if not fault["loc"]:
-        return message
-    name = str(fault["loc"][0])
-    shown = "(hidden)" if name in {"redis_url", "database_url", "api_key"} else repr(fault["input"])
-    return f"{PREFIX}{name.upper()}={shown}: {message}"

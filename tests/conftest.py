@@ -21,12 +21,14 @@ LONGEST_CALLBACK_S = 0.5
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs the shared data, or programs of Debian, where these are absent; `.ci/run` has them all."""
+    """Deselect what needs the shared data, programs of Debian or a registry, where absent; `.ci/run` has them all."""
 
     def runs(item: pytest.Item) -> bool:
         debian = item.get_closest_marker("debian")
-        return (SHARED_DATA.is_dir() or not item.get_closest_marker("shared_data")) and (
-            debian is None or all(map(shutil.which, debian.args))
+        return (
+            (SHARED_DATA.is_dir() or not item.get_closest_marker("shared_data"))
+            and (debian is None or all(map(shutil.which, debian.args)))
+            and ("ARQSVC_TEST_REGISTRY" in os.environ or not item.get_closest_marker("registry"))
         )
 
     if absent := [item for item in items if not runs(item)]:

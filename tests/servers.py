@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from signal import SIGTERM
@@ -64,8 +64,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def worker_process(settings: Settings, *module: str) -> AsyncIterator[Guarded]:
+async def worker_process(settings: Settings, *module: str, env: Mapping[str, str] = {}) -> AsyncIterator[Guarded]:
     """Run a worker in a process of its own; by default one that knows the kinds of `tests.flow.kinds`."""
     command = [sys.executable, "-m", *(module or ("tests.flow.worker",))]
-    async with guarded(command, stop_signal=SIGTERM, grace_s=20, env=environment(settings)) as worker:
+    async with guarded(command, stop_signal=SIGTERM, grace_s=20, env={**environment(settings), **env}) as worker:
         yield worker

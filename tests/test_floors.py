@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import arqsvc
-from arqsvc.families import FAMILIES, load_jobs, load_params
+from arqsvc.families import FAMILIES, load_jobs, load_params, load_settings
 from arqsvc.settings import PREFIX, Settings
 
 PACKAGE = Path(arqsvc.__file__).parent
@@ -85,8 +85,8 @@ def test_what_runs_in_a_child_knows_no_job_and_what_a_sender_needs_knows_no_scie
     name = module.split("/")[2].removesuffix(".py") if module.count("/") > 1 else ""
     used = {".".join(parts[:2]) for parts in ours(module) if parts[0] != "families"}
     if name == "params":
-        assert used <= {"jobs.declare"}
-        assert {found.split(".")[0] for found in imports(module)} <= {"arqsvc", "pydantic", "typing"}
+        assert used <= {"jobs.declare", "bio.accession"}
+        assert {found.split(".")[0] for found in imports(module)} <= {"arqsvc", "datetime", "pydantic", "typing"}
     elif name in {"compute", "figures", "report", "analysis"}:
         assert {use.split(".")[0] for use in used} <= {"bio", "errors", "__version__"}
 
@@ -119,7 +119,8 @@ def test_there_is_one_job_a_kind_and_each_says_what_it_does() -> None:
 
 def settings_table() -> Iterator[str]:
     """Yield the rows of the README's table of settings; a default that depends on the machine is in the words."""
-    for name, field in Settings.model_fields.items():
+    families = load_settings({})
+    for name, field in [each for settings in (Settings, *families) for each in settings.model_fields.items()]:
         fixed = field.default is not None and not field.is_required() and "Default:" not in (field.description or "")
         yield f"| `{PREFIX}{name.upper()}` | {field.default if fixed else ''} | {field.description} |"
 

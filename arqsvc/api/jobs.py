@@ -18,6 +18,7 @@ from arqsvc.jobs.events import PROGRESS, latest_progress, rfc3339
 from arqsvc.jobs.files import FileRecord, find_file
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
+from arqsvc.jobs.waiting import Need, needs_of
 
 BODY_LIMIT_BYTES = 1024 * 1024
 PAGE = 50
@@ -109,10 +110,12 @@ async def jobs_as_json(infra: Infra, jobs: Sequence[JobRecord]) -> list[dict[str
     ids = [job.id for job in jobs]
     attempts = await AttemptRecord.filter(job_id__in=ids).order_by("number") if ids else []
     files = await FileRecord.filter(job_id__in=ids).order_by("name") if ids else []
+    needs = await needs_of(ids) if ids else []
     progress = await latest_progress(infra.redis, jobs)
     return [
         _job_as_json(
             job,
+            [need for need in needs if need.job == job.id],
             [attempt for attempt in attempts if attempt.job_id == job.id],  # type: ignore[attr-defined]
             [file for file in files if file.job_id == job.id],  # type: ignore[attr-defined]
             progress.get(job.id),
@@ -122,7 +125,11 @@ async def jobs_as_json(infra: Infra, jobs: Sequence[JobRecord]) -> list[dict[str
 
 
 def _job_as_json(
-    job: JobRecord, attempts: Iterable[AttemptRecord], files: Iterable[FileRecord], kept: Mapping[str, Any] | None
+    job: JobRecord,
+    needs: Iterable[Need],
+    attempts: Iterable[AttemptRecord],
+    files: Iterable[FileRecord],
+    kept: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     return {
         "id": str(job.id),
@@ -142,6 +149,7 @@ def _job_as_json(
         "started_at": rfc3339(job.started_at),
         "finished_at": rfc3339(job.finished_at),
         "cancel_requested_at": rfc3339(job.cancel_requested_at),
+        "needs": [{"id": str(need.id), "kind": need.kind, "state": need.state.value} for need in needs],
         "attempts": [_attempt_as_json(attempt) for attempt in attempts],
         "files": [file_as_json(file) for file in files],
     }

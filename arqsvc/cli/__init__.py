@@ -83,13 +83,31 @@ def analyze(
     no_progress: bool,
     **given: Any,
 ) -> None:
-    """Analyse annotated genomes: paths of .gb, .gbk or .gbff files, plain or gzip."""
+    """Analyse annotated genomes: .gb, .gbk or .gbff files, plain or gzip, or accessions, which are downloaded first."""
     from arqsvc.cli.analyze import analyze as main
 
     params: dict[str, Any] = {} if genetic_code is None else {"genetic_code": genetic_code}
     if cai_reference:
         params["cai_reference"] = [gene.strip() for gene in cai_reference.split(",") if gene.strip()]
-    run(main, [Path(target) for target in targets], out, params, as_json, not no_progress, **given)
+    run(main, targets, out, params, as_json, not no_progress, **given)
+
+
+@commands.command()
+@click.argument("targets", nargs=-1, required=True, metavar="ACCESSION...")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), show_default="this folder")
+@click.option("--format", "file_format", type=click.Choice(["genbank", "fasta"]), default="genbank", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each accession.")
+@click.option("--no-progress", is_flag=True, help="Draw no progress.")
+@STATE
+@LOG_LEVEL
+@LOG_FILE
+def download(
+    targets: tuple[str, ...], out: Path, file_format: str, as_json: bool, no_progress: bool, **given: Any
+) -> None:
+    """Download and verify nucleotide records and assemblies of NCBI by their accessions."""
+    from arqsvc.cli.download import download as main
+
+    run(main, targets, out, file_format, as_json, not no_progress, **given)
 
 
 @commands.command()
@@ -148,6 +166,15 @@ def migrate() -> None:
     from arqsvc.cli.services import migrate as main
 
     run(main)
+
+
+@commands.command()
+@click.option("--worker", is_flag=True, help="Whether a worker of this host beats, by ARQSVC_DATABASE_URL.")
+def health(worker: bool) -> None:
+    """Exit 0 if the service is ready, else 1: what /readyz of ARQSVC_URL says, or of ARQSVC_PORT on this host."""
+    from arqsvc.cli.health import service_health, worker_health
+
+    run(worker_health if worker else service_health)
 
 
 @commands.group()

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret, is_key
 from arqsvc.errors import CannotStart, ChildDied
-from arqsvc.families import load_params
+from arqsvc.families import load_params, load_settings
 from arqsvc.infra.db import applied_migrations, migrate, own_migrations
 from arqsvc.infra.embedded import embedded_postgres, embedded_redis
 from arqsvc.infra.guarded import guarded
@@ -68,6 +68,7 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
     Raises:
         CannotStart: the state is in use, the port is taken, or a server does not start.
     """
+    load_settings(os.environ)  # a wrong one stops the start here, and not the worker again and again
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_state(settings.state_dir))
         listening = stack.enter_context(listening_on(settings.host, settings.port))

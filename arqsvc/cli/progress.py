@@ -1,13 +1,17 @@
 """What a command shows: of running jobs live bars on a terminal and plain lines elsewhere; and tables."""
 
 import sys
+from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from arqsvc.client import FINAL
 
 WIDE = 250
 """Characters of a line of a table where it is no terminal that it goes to."""
@@ -59,6 +63,18 @@ class Display:
             self._said[job] = step
             percent = f"{fraction:4.0%}" if fraction is not None else "    "
             click.echo(f"{job}  {percent}  {step}", err=True)
+
+    def event(self, job: str, event: Mapping[str, Any]) -> None:
+        """Show what an event of a job says."""
+        data = event["data"]
+        if event["type"] == "progress":
+            step = data["step"] if data["total"] or data["unit"] != "bytes" else f"{data['step']}, {data['done']:,} B"
+            self.at(job, step if self._live else data["step"], data["fraction"])
+        elif data["state"] == "scheduled":
+            due = datetime.fromisoformat(data["due_at"]).astimezone()
+            self.at(job, f"waits until {due:%H:%M:%S}: {data['error']['detail']}", None)
+        elif data["state"] not in FINAL:
+            self.at(job, data["state"], None)
 
     def ended(self, job: str, *, ok: bool) -> None:
         """Show that a job has ended."""

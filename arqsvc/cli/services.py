@@ -14,7 +14,7 @@ from arqsvc.api.app import create_app
 from arqsvc.api.keys import LINK_LIFE, KeyKind, create_secret
 from arqsvc.cli.instance import Instance, listening_on, running_instance, serving
 from arqsvc.errors import CannotStart
-from arqsvc.families import CHILD_MODULES, load_jobs, load_params
+from arqsvc.families import CHILD_MODULES, load_jobs, load_params, load_settings
 from arqsvc.infra.db import migrate as migrate_database
 from arqsvc.infra.db import open_db
 from arqsvc.logs import log_to
@@ -83,11 +83,12 @@ async def worker(settings: Settings, queues: list[str]) -> int:
     """Run a worker until SIGTERM or Ctrl-C; then it drains."""
     from arqsvc.worker.worker import open_worker
 
+    families = load_settings(os.environ)
     log_to(settings.log_level, settings.log_file)
     os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "matplotlib"))  # else it writes into ~/.cache
     queues = queues or sorted({kind.queue for kind in load_params().values()})
     with stopped_by_signals() as stop:
-        async with open_worker(settings, queues, load_jobs, CHILD_MODULES) as process:
+        async with open_worker(settings, queues, load_jobs, CHILD_MODULES, families) as process:
             await process.run(stop.wait)
     return 0
 

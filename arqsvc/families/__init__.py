@@ -1,9 +1,14 @@
-"""The families of jobs: the one registration, and the two ways to load it."""
+"""The families of jobs: the one registration, and the ways to load it."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
+from pydantic import BaseModel
+
 from arqsvc.jobs.declare import Job, Params
+from arqsvc.settings import EnvironmentSettings
 
 FAMILIES = ("genomes",)
 
@@ -30,4 +35,19 @@ def load_jobs() -> dict[str, Job[Any, Any]]:
         for value in vars(module).values():
             if isinstance(value, Job):
                 found[value.params.kind] = value
+    return found
+
+
+def load_settings(environ: Mapping[str, str]) -> dict[type[BaseModel], BaseModel]:
+    """Return the settings of every family that has some, by their class.
+
+    Raises:
+        CannotStart: a value is wrong; names each.
+    """
+    found: dict[type[BaseModel], BaseModel] = {}
+    for family in FAMILIES:
+        name = f"arqsvc.families.{family}.settings"
+        for value in vars(import_module(name)).values() if find_spec(name) else ():
+            if isinstance(value, type) and issubclass(value, EnvironmentSettings) and value is not EnvironmentSettings:
+                found[value] = value.read(environ)
     return found

@@ -28,7 +28,13 @@ STATEMENT_S = 30.0
 CONNECT_S = 10.0
 """Longest time until a connection is made."""
 
-MODELS = ("arqsvc.jobs.record", "arqsvc.jobs.lease", "arqsvc.jobs.files", "arqsvc.api.keys")
+MODELS = (
+    "arqsvc.jobs.record",
+    "arqsvc.jobs.lease",
+    "arqsvc.jobs.files",
+    "arqsvc.api.keys",
+    "arqsvc.families.genomes.models",
+)
 """Modules that declare tables; a name here is a string, so that no floor is crossed."""
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"

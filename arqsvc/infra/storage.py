@@ -4,6 +4,7 @@ import asyncio
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ from arqsvc.errors import CannotStart, OutOfSpace
 CHUNK_BYTES = 256 * 1024
 INCOMING_S = 86_400
 """Seconds after which a file that never became whole is removed."""
+PARTIAL_S = 7 * 86_400
+"""Seconds for which what came of a download waits to be continued."""
 _UNWRITABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
 }  # fmt: skip
@@ -55,21 +58,43 @@ class Storage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._incoming = folder / "incoming"
+        self._incoming, self._partial, self._aside = folder / "incoming", folder / "partial", folder / "aside"
         try:
-            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for made in (self._incoming, self._partial, self._aside):
+                made.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise CannotStart(
                 f"The storage folder {folder} cannot be made: {error.strerror}. Choose another with ARQSVC_STORAGE_DIR."
             ) from error
-        for left in self._incoming.iterdir():
-            with suppress(OSError):  # another process may be at it
-                if left.stat().st_mtime < time.time() - INCOMING_S:
-                    left.unlink()  # of a process that was killed
+        _remove_untouched(self._incoming, INCOMING_S)
+        _remove_untouched(self._partial, PARTIAL_S)
 
     def path(self, sha256: str) -> Path:
         """Return where this content lies, or would lie."""
         return self.folder / "sha256" / sha256[:2] / sha256
+
+    def partial(self, key: str) -> Path:
+        """Return where the download of this key grows; it survives the process, and a week without being touched."""
+        return self._partial / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    async def adopt(self, path: Path, sha256: str) -> Stored:
+        """Move a whole file of this file system, whose SHA-256 is known to be this, to its content's place.
+
+        Raises:
+            OutOfSpace: the disk is full or read-only.
+        """
+        with disk_errors(self.folder):
+            return await asyncio.to_thread(self._adopt, path, sha256)
+
+    def set_aside(self, path: Path, name: str) -> Path:
+        """Move what must not be used to where a person may look at it; returns where, under this name and a number."""
+        for number in itertools.count(1):
+            kept = self._aside / f"{name}.{number}"
+            with suppress(FileExistsError), disk_errors(self.folder):
+                os.link(path, kept)
+                path.unlink()
+                break
+        return kept
 
     async def put(self, chunks: AsyncIterable[bytes]) -> Stored:
         """Store a stream; nothing is left of one that breaks off.
@@ -108,10 +133,21 @@ class Storage:
         """Make the new file durable under its hash; content that is there already stays as it is."""
         file.flush()
         os.fsync(file.fileno())
+        self._link(file.name, sha256)
+
+    def _adopt(self, path: Path, sha256: str) -> Stored:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            size_bytes = os.fstat(file.fileno()).st_size
+        self._link(path, sha256)
+        path.unlink()
+        return Stored(sha256, size_bytes)
+
+    def _link(self, path: str | Path, sha256: str) -> None:
         target = self.path(sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(file.name, target)
+            os.link(path, target)
         except FileExistsError:
             return
         folder = os.open(target.parent, os.O_RDONLY)
@@ -119,6 +155,14 @@ class Storage:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _remove_untouched(folder: Path, age_s: float) -> None:
+    """Remove what killed processes left there, so long ago."""
+    for left in folder.iterdir():
+        with suppress(OSError):  # another process may be at it
+            if left.stat().st_mtime < time.time() - age_s:
+                left.unlink()
 
 
 SCRATCH = "arqsvc-"

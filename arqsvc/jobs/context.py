@@ -1,20 +1,26 @@
 """JobContext: all that a running job may reach."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from arqsvc.errors import BadInput, NotFound
+from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool, Usage
-from arqsvc.infra.storage import Storage
+from arqsvc.infra.storage import Storage, Stored
+from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import ProgressWriter
-from arqsvc.jobs.files import file_row, find_file
+from arqsvc.jobs.files import FileRecord, file_row, find_file
+from arqsvc.jobs.record import JobRecord
+from arqsvc.jobs.waiting import needs_of
 from arqsvc.settings import Settings
 
-P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,16 @@ class Input:
     path: Path
     """Its content; read only."""
     name: str
-    """The name that it was uploaded under."""
+    """The name that it was uploaded or published under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed(Generic[S]):
+    """What a job that this one needed has done."""
+
+    result: S
+    files: Mapping[str, Input]
+    """What it published, by name."""
 
 
 @dataclass
@@ -37,8 +52,10 @@ class JobContext:
     scratch: Path
     """An empty private folder, gone after the attempt."""
     settings: Settings
+    http: Http
+    storage: Storage
     _pool: Pool
-    _storage: Storage
+    _family_settings: Mapping[type[BaseModel], BaseModel]
     _progress: ProgressWriter
     files: list[dict[str, Any]] = field(default_factory=list)
     """Rows of what this attempt published; they come into being when it succeeds."""
@@ -67,6 +84,23 @@ class JobContext:
         """Tell followers where the work stands: `done` of `total` units, in this step."""
         self._progress.note(step, done, total, unit)
 
+    def configured(self, settings: type[S]) -> S:
+        """Return the settings of a family, as they were read when the worker started."""
+        found = self._family_settings[settings]
+        assert isinstance(found, settings)
+        return found
+
+    async def needed(self, kind: type[Params], result: type[S]) -> Needed[S]:
+        """Return what the job of this kind that this one needed has done.
+
+        Raises:
+            BadInput: content that it published is not in storage any more.
+        """
+        (job,) = [need.id for need in await needs_of([self.job_id]) if need.kind == kind.kind]
+        row = await JobRecord.get(id=job)
+        files = {file.name: self._input(file) for file in await FileRecord.filter(job_id=job)}
+        return Needed(result.model_validate(row.result), files)
+
     async def open(self, file: UUID) -> Input:
         """Return a stored file of the job's owner.
 
@@ -77,19 +111,24 @@ class JobContext:
             found = await find_file(file, self.owner)
         except NotFound as error:
             raise BadInput(error.detail, reason="no_such_file") from error
-        path = self._storage.path(found.sha256)
+        return self._input(found)
+
+    def _input(self, file: FileRecord) -> Input:
+        path = self.storage.path(file.sha256)
         if not path.is_file():
             raise BadInput(
-                f"The content of file {file} ({found.name}) is not in storage. Upload it again.",
+                f"The content of file {file.id} ({file.name}) is not in storage. Upload it, or fetch it, again.",
                 reason="content_missing",
             )
-        return Input(path, found.name)
+        return Input(path, file.name)
 
-    async def publish(self, path: Path, *, name: str | None = None) -> UUID:
-        """Put a file into storage under its hash, as a file of this job; returns its id."""
-        row = file_row(name or path.name, await self._storage.put_path(path))
-        self.files.append(row)
-        return UUID(row["id"])
+    async def publish(self, path: Path, *, name: str | None = None) -> None:
+        """Put a file into storage under its hash, as a file of this job."""
+        self.publish_stored(await self.storage.put_path(path), name or path.name)
+
+    def publish_stored(self, stored: Stored, name: str) -> None:
+        """Make content that lies in storage a file of this job."""
+        self.files.append(file_row(name, stored))
 
     def _report(self, step: str, fraction: float) -> None:
         self._progress.note(step, fraction, 1.0, None)

@@ -67,6 +67,17 @@ class Params(_Message):
         cls.kind, cls.result, cls.queue, cls.timeout_s = kind, result, queue, timeout_s
         cls.retries = retries or Retries()
 
+    def needs(self) -> "tuple[Params, ...]":
+        """Return the jobs that are submitted with this one, and must succeed before it begins; by default none."""
+        return ()
+
+    def shared(self) -> str | None:
+        """Return a key: jobs of this kind and key that run at the same time share one run; by default None, never.
+
+        A run that is shared must not depend on whose job it is, and none of its results may be somebody's secret.
+        """
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class FileReference:

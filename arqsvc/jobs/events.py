@@ -16,7 +16,8 @@ from uuid import UUID
 
 from arqsvc.errors import InvalidParams
 from arqsvc.infra.redis import WAIT_S, ArqRedis, best_effort, from_json, to_json
-from arqsvc.jobs.record import FINAL, EventRecord, JobRecord, Moved, State
+from arqsvc.jobs.ledger import Moved
+from arqsvc.jobs.record import FINAL, EventRecord, JobRecord, State
 
 STREAM = "arqsvc:events"
 STREAM_LENGTH = 20_000
@@ -91,11 +92,11 @@ async def announce(redis: ArqRedis, moved: Iterable[Moved]) -> None:
 
 @dataclass
 class ProgressWriter:
-    """Progress of one attempt: at once on a new step, four times a second within one, never across steps."""
+    """Progress of one run: at once on a new step, four times a second within one, never across steps."""
 
     redis: ArqRedis
-    job: UUID
-    seq: int
+    jobs: dict[UUID, int]
+    """The jobs that share the run, with the `seq` that they had when it became theirs."""
     steps: list[dict[str, Any]] = field(default_factory=list)
     _n: int = 0
     _last: dict[str, Any] | None = None
@@ -119,9 +120,22 @@ class ProgressWriter:
         self._wake.set()
         self._last = entry
 
-    def kept(self) -> dict[str, Any] | None:
+    def leave(self, job: UUID) -> dict[str, Any] | None:
+        """Tell the followers of a job no more; returns what a late reader is told of it."""
+        kept = self.kept(job)
+        del self.jobs[job]
+        return kept
+
+    def kept(self, job: UUID) -> dict[str, Any] | None:
         """Return what a late reader is told: every step as it was entered, and the last progress."""
-        return {"seq": self.seq, "last": self._last, "steps": self.steps} if self._last else None
+        return {"seq": self.jobs[job], "last": self._last, "steps": self.steps} if self._last else None
+
+    def join(self, job: UUID, seq: int) -> None:
+        """Tell the followers of one more job, from where the work stands now."""
+        self.jobs[job] = seq
+        if self._last and not self._unsent:
+            self._unsent.append(self._last)
+            self._wake.set()
 
     def close(self) -> None:
         """Let `run` send what is left, and end. Not by a cancel, which redis-py may swallow while it connects."""
@@ -147,9 +161,10 @@ class ProgressWriter:
             return
         self._sent_at, self._step_sent = time.monotonic(), batch[-1]["step"]
         async with best_effort("progress is not sent"), self.redis.pipeline(transaction=False) as pipe:
-            for entry in batch:
-                pipe.xadd(STREAM, {"j": to_json([str(self.job), self.seq, entry])}, maxlen=STREAM_LENGTH)
-            pipe.set(_progress_key(self.job), to_json(self.kept()), ex=PROGRESS_TTL_S)
+            for job, seq in self.jobs.items():
+                for entry in batch:
+                    pipe.xadd(STREAM, {"j": to_json([str(job), seq, entry])}, maxlen=STREAM_LENGTH)
+                pipe.set(_progress_key(job), to_json(self.kept(job)), ex=PROGRESS_TTL_S)
             await pipe.execute()
 
 

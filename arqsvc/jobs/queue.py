@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,18 +11,19 @@ from uuid import UUID
 from uuid6 import uuid7
 
 from arqsvc.errors import Conflict
-from arqsvc.infra.redis import ArqRedis, best_effort
-from arqsvc.jobs import record
+from arqsvc.infra.redis import ArqRedis, best_effort, from_json, to_json
+from arqsvc.jobs import ledger, waiting
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import announce
-from arqsvc.jobs.record import FINAL, Moved, State
+from arqsvc.jobs.ledger import Moved, NewJob
+from arqsvc.jobs.record import FINAL, JobRecord, State
 
 logger = logging.getLogger(__name__)
 
 FUNCTION = "run"
 """Name of the one arq function; its only argument is the row's id."""
-CANCELS = "arqsvc:cancels"
-"""Channel that tells workers of a job to be cancelled at once."""
+NEWS = "arqsvc:news"
+"""Channel that tells workers at once what they would find out at their next look into the ledger."""
 PAGE = 500
 PAGES_A_LOOK = 20
 
@@ -52,44 +54,59 @@ class JobQueue:
     redis: ArqRedis
 
     async def submit(self, params: Params, *, owner: str) -> UUID:
-        """Write a job and queue it; returns its id. Once this returns, the job is not lost any more."""
-        kind = type(params)
-        moved = await record.insert(
-            uuid7(), owner=owner, kind=kind.kind, queue=kind.queue, params=params.model_dump_json(),
-            tries=kind.retries.tries,
-        )  # fmt: skip
-        logger.info("job submitted", extra={"job_id": moved.id, "kind": moved.kind, "queue": moved.queue})
-        await self.deliver([moved])
-        return moved.id
+        """Write a job with all that it needs, and queue it; returns its id.
+
+        Once this returns, the job is not lost any more.
+        """
+        jobs = _new_jobs(params)
+        moved = await ledger.insert(jobs, owner=owner)
+        for job in moved:
+            logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
+        await self.deliver(moved)
+        return jobs[-1].id
 
     async def cancel(self, job: UUID) -> None:
         """Cancel a waiting job at once; ask the worker of a running one to end it.
 
+        What it needs is cancelled too, unless another job waits for that.
+
         Raises:
             Conflict: the job has ended.
         """
-        while not (moved := await record.cancel(job)) and not await record.ask_cancel(job):
-            if (await record.JobRecord.get(id=job)).state in FINAL:
+        while not (moved := await ledger.cancel(job)) and not await ledger.ask_cancel(job):
+            if (await JobRecord.get(id=job)).state in FINAL:
                 raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
         if moved:
             logger.info("job cancelled", extra={"job_id": job})
-            await self.forget(moved.queue, moved.id, moved.dispatch)
-            await announce(self.redis, [moved])
+            await self.forget(moved[0].queue, job, moved[0].dispatch)
+            await self.deliver(moved)
+            for needed in await waiting.needed_no_more(job):
+                with suppress(Conflict):
+                    await self.cancel(needed)
         else:
             logger.info("cancel requested", extra={"job_id": job})
-            async with best_effort("a cancel waits for the worker's next look", job_id=job):
-                await self.redis.publish(CANCELS, str(job))
+            await self.tell(None, job)
 
     async def retry(self, job: UUID) -> None:
-        """Queue a failed or cancelled job again, with all its tries.
+        """Queue a failed or cancelled job again, with all its tries; and before it, what it needs and has not.
 
         Raises:
             Conflict: the job is in another state.
         """
-        if not (moved := await record.retry(job)):
+        if (await JobRecord.get(id=job)).state in {State.FAILED, State.CANCELLED}:
+            for needed in await waiting.needs_of([job]):
+                if needed.state in {State.FAILED, State.CANCELLED}:
+                    with suppress(Conflict):
+                        await self.retry(needed.id)
+        if not (moved := await ledger.retry(job)):
             raise await _conflict(job, "retried", "Only a failed or cancelled job can; submit a new one.")
         logger.info("job retried by a user", extra={"job_id": job})
         await self.deliver([moved])
+
+    async def tell(self, worker: str | None, job: UUID) -> None:
+        """Tell a worker to look at the row of a job; the one that runs it if `worker` is None."""
+        async with best_effort("news wait for the worker's next look", job_id=job):
+            await self.redis.publish(NEWS, to_json([worker, str(job)]))
 
     async def deliver(self, moved: Iterable[Moved]) -> None:
         """Tell followers of these changes, and put those that are now queued into Redis.
@@ -110,7 +127,7 @@ class JobQueue:
         several goes, unless much of it is missing.
         """
         put_back, pages = 0, 0
-        while page := await record.queued_page(after, PAGE):
+        while page := await ledger.queued_page(after, PAGE):
             missing = await self._unknown(page)
             for row in missing:
                 await self.forget(row["queue"], row["id"], row["dispatch"])
@@ -127,17 +144,23 @@ class JobQueue:
 
     async def release_due(self) -> None:
         """Queue the scheduled jobs whose time has come."""
-        while moved := await record.release_due(PAGE):
+        while moved := await ledger.release_due(PAGE):
+            await self.deliver(moved)
+
+    async def free_overlooked(self) -> None:
+        """Free the jobs that are blocked by nothing any more."""
+        if moved := await waiting.free_overlooked():
+            logger.info("freed blocked jobs", extra={"jobs": len(moved)})
             await self.deliver(moved)
 
     async def rescue(self, lease_s: float) -> None:
         """Take from dead workers what they ran."""
-        if moved := await record.rescue(lease_s):
+        if moved := await ledger.rescue(lease_s):
             for job in moved:
                 logger.warning("job rescued", extra={"job_id": job.id, "state": job.state})
                 await self.forget(job.queue, job.id, job.dispatch - 1)
             await self.deliver(moved)
-        await record.forget_dead_workers(lease_s)
+        await ledger.forget_dead_workers(lease_s)
 
     async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
         """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
@@ -162,6 +185,22 @@ class JobQueue:
         return [row for row, (payload, place) in zip(page, pairs, strict=True) if not payload or place is None]
 
 
+def parse_news(data: bytes) -> tuple[str | None, UUID]:
+    """Return what `JobQueue.tell` was given."""
+    worker, job = from_json(data)
+    return worker, UUID(job)
+
+
+def _new_jobs(params: Params) -> list[NewJob]:
+    """Return a job and, before it, all that it needs."""
+    kind, needed = type(params), [_new_jobs(need) for need in params.needs()]
+    job = NewJob(
+        id=uuid7(), kind=kind.kind, queue=kind.queue, params=params.model_dump_json(), tries=kind.retries.tries,
+        shared=params.shared(), needs=[jobs[-1].id for jobs in needed],
+    )  # fmt: skip
+    return [*(job for jobs in needed for job in jobs), job]
+
+
 async def _conflict(job: UUID, verb: str, hint: str) -> Conflict:
-    row = await record.JobRecord.get(id=job)
+    row = await JobRecord.get(id=job)
     return Conflict(f"Job {job} is {row.state.value} and cannot be {verb}. {hint}", state=row.state.value)

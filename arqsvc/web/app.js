@@ -1,4 +1,4 @@
-// The page: what is dropped becomes jobs, the list follows all of them, two streams bring the running ones live.
+// The page: files and accessions become jobs, the list follows all of them, two streams bring the running ones live.
 
 import { events, fileName, get, post, Problem, upload } from "./api.js";
 import { bytes, clock } from "./format.js";
@@ -14,6 +14,7 @@ const $ = (id) => document.getElementById(id);
 const rows = new Map(); // by id of the job, in any order
 const streams = new Map(); // by id of the job
 const names = new Map(); // by id of the file; null: asked, not known
+const known = { names, rows };
 const page = { cursor: null, polling: false, again: false, timer: 0, seenAt: null, sending: Promise.resolve() };
 
 /** Look at the newest jobs now, and every 5 s from now on while the page is visible. */
@@ -40,10 +41,13 @@ async function look() {
   if (!items.some((job) => rows.has(job.id))) startOver(next_cursor, asked);
   for (const job of items) show(job, asked);
   const listed = new Set(items.map((job) => job.id));
+  const wanted = new Set();
   for (const [id, row] of rows) {
     row.paintAge();
-    if (!row.ended && !listed.has(id)) show(await get(`/jobs/${id}`), asked); // it is beyond the first page
+    if (!row.ended) wanted.add(id);
+    for (const needed of row.needs) if (!row.ended || !rows.has(needed)) wanted.add(needed);
   }
+  for (const id of wanted) if (!listed.has(id)) show(await get(`/jobs/${id}`), asked); // it is beyond the first page
   follow();
 }
 
@@ -62,7 +66,8 @@ async function loadMore() {
   try {
     const { items, next_cursor } = await get(`/jobs?limit=${PAGE}&cursor=${page.cursor}`);
     for (const job of items) show(job, asked);
-    if (items.length) rows.get(items[0].id).element.focus({ preventScroll: true });
+    const shown = items.map((job) => rows.get(job.id).element).find((element) => !element.hidden);
+    shown?.focus({ preventScroll: true });
     page.cursor = next_cursor;
   } catch (error) {
     disconnected(error);
@@ -74,19 +79,31 @@ async function loadMore() {
 /** Show a job as the API said it, to a question asked at `asked`. */
 function show(job, asked) {
   const row = rows.get(job.id);
-  if (!row) add(new Row(job, names, act));
+  if (!row) add(new Row(job, known, act));
   else if (row.actedAt <= asked) {
     const before = row.word;
-    row.update(row.progressAt > asked && job.state === "running" ? { ...job, progress: row.job.progress } : job);
-    if (row.word !== before) say(`${row.word}: ${row.title}`);
+    change(row, row.progressAt > asked && job.state === "running" ? { ...job, progress: row.job.progress } : job);
+    if (row.word !== before && !row.element.hidden) say(`${row.word}: ${row.title}`);
   }
   findName(rows.get(job.id));
 }
 
+/** Put a row in its place; one that another on the page needs is seen in that one alone, which the list has first. */
 function add(row) {
-  rows.set(row.job.id, row);
-  const older = [...$("list").children].find((element) => element.dataset.id < row.job.id) ?? null;
+  const { id } = row.job;
+  rows.set(id, row);
+  const older = [...$("list").children].find((element) => element.dataset.id < id) ?? null;
   $("list").insertBefore(row.element, older);
+  row.element.hidden = needing(id).length > 0;
+  change(row, row.job);
+}
+
+const needing = (id) => [...rows.values()].filter((row) => row.needs.includes(id));
+
+/** Paint a row anew, and those that show it as theirs. */
+function change(row, job) {
+  row.update(job);
+  for (const other of needing(job.id)) other.update(other.job);
 }
 
 /** Ask for the name of a job's file where nothing else says what the job works on. */
@@ -98,14 +115,14 @@ async function findName(row) {
   row.update(row.job);
 }
 
-/** Keep streams open to what runs first, then to what waits longest. */
+/** Keep streams open to what runs first, then to what waits longest; what is blocked shows what it waits for. */
 function follow() {
   for (const [id, stream] of streams) {
     if (rows.has(id) && !rows.get(id).ended && stream.readyState !== EventSource.CLOSED) continue;
     stream.close();
     streams.delete(id);
   }
-  const active = [...rows.values()].filter((row) => !row.ended && !streams.has(row.job.id));
+  const active = [...rows.values()].filter((row) => !row.ended && row.job.state !== "blocked" && !streams.has(row.job.id));
   const place = (row) => (row.job.state === "running" ? "" : "~") + row.job.id;
   active.sort((a, b) => (place(a) < place(b) ? -1 : 1));
   for (const row of active.slice(0, STREAMS - streams.size)) open(row);
@@ -116,7 +133,7 @@ function open(row) {
   streams.set(row.job.id, stream);
   stream.addEventListener("progress", (event) => {
     row.progressAt = performance.now();
-    row.update({ ...row.job, state: "running", progress: JSON.parse(event.data).data });
+    change(row, { ...row.job, state: "running", progress: JSON.parse(event.data).data });
   });
   stream.addEventListener("state", poll); // the story is told from its beginning; how it stands now, the list says
 }
@@ -131,7 +148,7 @@ function take(files) {
   for (const file of files) {
     const stop = new AbortController();
     const sending = { state: "sending", name: file.name, created_at: new Date().toISOString() };
-    const row = new Row(sending, names, () => {
+    const row = new Row(sending, known, () => {
       stop.abort();
       row.remove();
       paintPage();
@@ -158,13 +175,52 @@ async function submit(row, file, signal) {
   }
 }
 
+/** Ask for an analysis of each accession in the field; what is refused goes back there, above the API's words. */
+async function order() {
+  const field = $("accession");
+  const asked = new Set(field.value.split(/[\s,;]+/).filter(Boolean));
+  const refused = new Map();
+  let broken = null; // what stops all others, too
+  field.value = "";
+  $("refused").textContent = "";
+  for (const accession of asked) {
+    try {
+      if (broken) throw broken;
+      enter(await post(`/jobs/${KIND}`, { params: { accession } }));
+    } catch (error) {
+      refused.set(accession, error);
+      if (error.status !== 422) broken = error;
+    }
+  }
+  if (refused.size) field.value = [...refused.keys(), field.value].join(" ").trim();
+  field.setAttribute("aria-invalid", refused.size > 0);
+  $("refused").textContent = [...new Set([...refused].map(why))].join("\n");
+  const accepted = [...asked].filter((accession) => !refused.has(accession));
+  if (accepted.length) say(`submitted: ${accepted.join(", ")}`);
+  if (broken) disconnected(broken);
+  else poll();
+}
+
+function why([accession, { status, title = "This page has a fault", message, errors }]) {
+  if (status !== 422) return `${title}. ${message}`;
+  const words = errors?.map(({ detail }) => detail).join(" ") ?? message;
+  return words.toUpperCase().includes(accession.toUpperCase()) ? words : `${accession.slice(0, 40)}: ${words}`;
+}
+
+/** Show the job that an answer to the person brought. */
+function enter(job) {
+  show(job, performance.now());
+  const row = rows.get(job.id);
+  row.actedAt = performance.now();
+  paintPage();
+  return row;
+}
+
 /** Put a job in the place of the file that it came from. */
 function become(sent, job) {
   const focused = sent.element.contains(document.activeElement);
   sent.element.remove();
-  show(job, performance.now());
-  const row = rows.get(job.id);
-  row.actedAt = performance.now();
+  const row = enter(job);
   if (focused) row.element.focus({ preventScroll: true });
   say(`${row.word}: ${row.title}`);
   follow();
@@ -174,7 +230,7 @@ async function act(row, verb) {
   try {
     const job = await post(`/jobs/${row.job.id}/${verb}`);
     row.actedAt = performance.now();
-    row.update(job);
+    change(row, job);
     say(`${row.word}: ${row.title}`);
   } catch (error) {
     if (error.status === 409) say(error.detail);
@@ -220,6 +276,15 @@ function paintPage() {
 $("file").addEventListener("change", (event) => {
   take([...event.target.files]);
   event.target.value = ""; // the same file may be chosen again
+});
+$("order").addEventListener("submit", (event) => {
+  event.preventDefault();
+  order();
+});
+$("accession").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  $("order").requestSubmit();
 });
 $("more").addEventListener("click", loadMore);
 document.addEventListener("dragover", (event) => event.preventDefault());

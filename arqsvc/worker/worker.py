@@ -5,20 +5,21 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-from uuid import UUID
 
 import arq
+from pydantic import BaseModel
 
 from arqsvc.errors import CannotStart
 from arqsvc.infra import Infra, open_infra
+from arqsvc.infra.http import open_http
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.redis import WAIT_S
 from arqsvc.infra.storage import clear_abandoned_scratch, process_scratch
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, new_worker_id
-from arqsvc.jobs.queue import CANCELS, FUNCTION, JobQueue, Place, parse_delivery, queue_key
-from arqsvc.jobs.runner import Runner
+from arqsvc.jobs.queue import FUNCTION, NEWS, JobQueue, Place, parse_delivery, parse_news, queue_key
+from arqsvc.jobs.runner import Means, Runner
 from arqsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class WorkerProcess:
     async def run(self, stopped: Callable[[], Awaitable[None]]) -> None:
         """Work until `stopped` returns, then drain."""
         housekeeping = [
-            ("cancels", self._hear_cancels),
+            ("news", self._hear_news),
             ("due", lambda: every(DUE_S, self._queue.release_due)),
             ("reconcile", lambda: every(self._infra.settings.reconcile_s, self._reconcile)),
         ]
@@ -117,27 +118,36 @@ class WorkerProcess:
             for worker in self._workers:
                 group.create_task(worker.finish())
 
-    async def _hear_cancels(self) -> None:
-        """Interrupt what a message on the channel names."""
+    async def _hear_news(self) -> None:
+        """Interrupt a job that is to be cancelled; take in what another worker found to share a run of ours."""
         async with self._infra.redis.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(CANCELS)
+            await channel.subscribe(NEWS)
             while True:
                 message = await channel.get_message(timeout=WAIT_S)
                 if message:
-                    self._runner.interrupt(UUID(message["data"].decode()))
+                    worker, job = parse_news(message["data"])
+                    if worker is None:
+                        await self._runner.interrupt(job)
+                    elif worker == self._lease.worker:
+                        await self._runner.look_after_held()
 
     async def _reconcile(self) -> None:
         """What no message can be trusted for: cancels, lost ends, the jobs of dead workers, forgotten jobs."""
         await self._runner.look_after_held()
         if self._lease.steady:
             await self._queue.rescue(self._infra.settings.lease_s)
+        await self._queue.free_overlooked()
         await asyncio.to_thread(clear_abandoned_scratch, self._infra.settings.scratch)
         self._looked_to = await self._queue.put_back_forgotten(self._looked_to)
 
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, queues: Sequence[str], load: Callable[[], Jobs], preload: tuple[str, ...]
+    settings: Settings,
+    queues: Sequence[str],
+    load: Callable[[], Jobs],
+    preload: tuple[str, ...],
+    family_settings: Mapping[type[BaseModel], BaseModel],
 ) -> AsyncIterator[WorkerProcess]:
     """Open all that a worker of these queues needs; its first heartbeat is written.
 
@@ -146,6 +156,7 @@ async def open_worker(
         queues: what it serves.
         load: returns every kind that it can do; called while the fork server loads the same science beside it.
         preload: modules that child processes have loaded before their first call.
+        family_settings: the settings of the families, by their class.
 
     Raises:
         CannotStart: a queue has no kind of job, or something cannot be opened.
@@ -165,4 +176,6 @@ async def open_worker(
         scratch = await stack.enter_async_context(
             process_scratch(settings.scratch, lease.worker.replace(":", "-").replace(".", "-"))
         )
-        yield WorkerProcess(infra, Runner(infra, pool, jobs, lease.worker, scratch), lease, queues)
+        http = await stack.enter_async_context(open_http(settings, infra.redis))
+        means = Means(infra, pool, http, jobs, scratch, family_settings)
+        yield WorkerProcess(infra, Runner(means, lease.worker), lease, queues)

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from arqsvc.errors import BadInput, Conflict, Retryable
+from arqsvc.errors import BadInput, Conflict, Retryable, Throttled
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import FileId, Job, Params, Result, Retries, job
 
@@ -139,6 +139,67 @@ async def read(ctx: JobContext, params: Read) -> Said:
     return Said(text=(await ctx.open(params.file_id)).path.read_text())
 
 
+class Share(Params, kind="test.share", result=Said, queue="test", retries=QUICK):
+    """Run once for all that share it, until a file exists; each run leaves a file."""
+
+    folder: Path
+    how: str = "succeed"
+
+    def shared(self) -> str:
+        return str(self.folder)
+
+
+@job(Share)
+async def share(ctx: JobContext, params: Share) -> Said:
+    (params.folder / f"run-{ctx.job_id}-{ctx.attempt}").touch()
+    await ctx.progress("share", 1, 2, "parts")
+    await ctx.compute(until_there, params.folder / "go")
+    if params.how == "fail":
+        raise BadInput("nobody can use this", reason="empty")
+    if params.how == "throttle" and len(list(params.folder.glob("run-*"))) == 1:
+        raise Throttled("the source asks to wait", delay_s=0.5)
+    (ctx.scratch / "shared.txt").write_text("shared")
+    await ctx.publish(ctx.scratch / "shared.txt")
+    return Said(text="shared")
+
+
+def until_there(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+class Follow(Params, kind="test.follow", result=Said, queue="test", retries=QUICK):
+    """Read what the jobs that it needs have done."""
+
+    folder: Path
+    how: str = "succeed"
+
+    def needs(self) -> tuple[Params, ...]:
+        return Share(folder=self.folder, how=self.how), Say(text="needed")
+
+
+@job(Follow)
+async def follow(ctx: JobContext, params: Follow) -> Said:
+    said = await ctx.needed(Say, Said)
+    shared = await ctx.needed(Share, Said)
+    return Said(text=f"{said.result.text} {shared.files['shared.txt'].path.read_text()}")
+
+
+class FollowOn(Params, kind="test.follow_on", result=Said, queue="test", retries=QUICK):
+    """Need what needs."""
+
+    folder: Path
+    how: str = "succeed"
+
+    def needs(self) -> tuple[Params, ...]:
+        return (Follow(folder=self.folder, how=self.how),)
+
+
+@job(FollowOn)
+async def follow_on(ctx: JobContext, params: FollowOn) -> Said:
+    return (await ctx.needed(Follow, Said)).result
+
+
 class Unserved(Params, kind="test.unserved", result=Said, queue="unserved"):
     """Wait for ever: no worker serves its queue."""
 
@@ -148,5 +209,6 @@ async def unserved(ctx: JobContext, params: Unserved) -> Said:
     return Said(text="")
 
 
-JOBS = {one.params.kind: one for one in (say, fail, wait, too_slow, step, eat, read, unserved) if isinstance(one, Job)}
+ALL = (say, fail, wait, too_slow, step, eat, read, share, follow, follow_on, unserved)
+JOBS = {one.params.kind: one for one in ALL if isinstance(one, Job)}
 PARAMS = {kind: one.params for kind, one in JOBS.items()}

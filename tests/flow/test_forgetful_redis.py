@@ -6,7 +6,8 @@ from pathlib import Path
 from redis.asyncio import Redis
 from uuid6 import uuid7
 
-from arqsvc.jobs import record
+from arqsvc.jobs import ledger
+from arqsvc.jobs.ledger import NewJob
 from arqsvc.jobs.queue import PAGE
 from tests.servers import worker_process
 from tests.service import Service
@@ -73,8 +74,8 @@ async def test_a_running_job_is_in_the_ledger_alone(service: Service, tmp_path: 
 
 
 async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: Service) -> None:
-    for _ in range(PAGE + 1):
-        await record.insert(uuid7(), owner="x", kind="test.unserved", queue="unserved", params="{}", tries=1)
+    backlog = [NewJob(uuid7(), "test.unserved", "unserved", "{}", 1, None, ()) for _ in range(PAGE + 1)]
+    await ledger.insert(backlog, owner="x")
     job = await api.client.submit("test.say", {"text": "found"})
     assert api.settings.redis_url
     async with Redis.from_url(api.settings.redis_url.get_secret_value()) as redis:

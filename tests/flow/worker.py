@@ -14,7 +14,7 @@ async def main() -> None:
     settings = Settings.read(os.environ)
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
-        async with open_worker(settings, ["test"], lambda: JOBS, ()) as worker:
+        async with open_worker(settings, ["test"], lambda: JOBS, (), {}) as worker:
             await worker.run(stop.wait)
 
 

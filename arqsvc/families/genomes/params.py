@@ -1,9 +1,11 @@
 """What callers of the genome jobs send and get back."""
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from arqsvc.bio.accession import Kind, parse
 from arqsvc.jobs.declare import FileId, Params, Result, Retries
 
 GeneticCode = Literal[
@@ -11,7 +13,84 @@ GeneticCode = Literal[
 ]
 """A translation table of NCBI."""
 
+ELSEWHERE = {
+    Kind.WGS_SET: "It names a set of contigs and has no sequence of its own; ask for its assembly (GCA_... or GCF_...).",
+    Kind.PROTEIN: "Ask for the nucleotide record that codes for it, or for the assembly.",
+    Kind.RUN: "Reads are downloaded from ENA or SRA; ask here for an assembly or a nucleotide record.",
+}
+"""Where accessions belong that no genome can be downloaded by."""
+
+
+def _downloadable(text: str) -> str:
+    """Return an accession in capitals if it names a nucleotide record or an assembly; else a ValueError says more."""
+    accession = parse(text)
+    if accession.kind not in {Kind.NUCLEOTIDE, Kind.ASSEMBLY}:
+        where = ELSEWHERE.get(accession.kind, "It names no sequence; ask for an assembly or a nucleotide record.")
+        raise ValueError(f"{accession} is {accession.kind.description}. {where}")
+    return str(accession)
+
+
+Accession = Annotated[
+    str, Field(max_length=40, examples=["NC_000913.3", "GCF_000005845.2"]), AfterValidator(_downloadable)
+]
+"""The accession of a nucleotide record (INSDC, RefSeq) or an assembly; without a version it means the newest."""
+
 GeneName = Annotated[str, Field(min_length=1, max_length=100, examples=["rplB", "b3317"])]
+
+
+class Downloaded(Result):
+    """A verified file and where it came from; the file itself is the job's one file."""
+
+    requested: str
+    """The accession that was asked for."""
+    accession: str
+    """The accession that it was resolved to, with its version."""
+    format: Literal["genbank", "fasta"]
+    """What the file holds."""
+    name: str
+    """Name of the job's file."""
+    records: int
+    """Sequence records in the file."""
+    length_bp: int
+    """Length of all records together."""
+    size_bytes: int
+    """Size of the file."""
+    sha256: str
+    """SHA-256 of the file, lower-case hexadecimal."""
+    md5: str
+    """MD5 of the file, lower-case hexadecimal."""
+    declared_md5: str | None
+    """MD5 that the source declares; null where it declares none."""
+    source: str
+    """The service that it was fetched from."""
+    url: str
+    """The address there, without the query."""
+    retrieved_at: datetime
+    """When it was fetched."""
+    reused: bool
+    """Whether the content was in storage already."""
+    transferred_bytes: int
+    """Bytes of the file that this job fetched; 0 where nothing had to be."""
+
+
+class Download(
+    Params,
+    kind="genomes.download",
+    result=Downloaded,
+    queue="downloads",
+    timeout_s=6 * 3600,
+    retries=Retries(tries=4, first_s=4, cap_s=60),
+):
+    """Fetch a nucleotide record or an assembly from NCBI, and verify it."""
+
+    accession: Accession
+    """What to fetch."""
+    format: Literal["genbank", "fasta"] = "genbank"
+    """`genbank`: with annotation, as an analysis needs it; `fasta`: the sequence alone."""
+
+    def shared(self) -> str:
+        """Return a key: jobs of one key that run at the same time share one transfer."""
+        return f"{self.accession} {self.format}"
 
 
 class Analysis(Result):
@@ -47,11 +126,23 @@ class Analyze(
     timeout_s=3600,
     retries=Retries(tries=3, first_s=2, cap_s=60),
 ):
-    """Measure, validate and draw an annotated genome (GenBank flat file, plain or gzip)."""
+    """Measure, validate and draw an annotated genome: a GenBank flat file, plain or gzip, or an accession."""
 
-    file_id: FileId
-    """The uploaded `.gb`, `.gbk` or `.gbff` file."""
+    file_id: FileId | None = None
+    """The uploaded `.gb`, `.gbk` or `.gbff` file; null with `accession`."""
+    accession: Accession | None = None
+    """The record or assembly to download first; null with `file_id`."""
     genetic_code: GeneticCode | None = None
     """NCBI translation table to use for every CDS; null takes each CDS's own `/transl_table`, or 1."""
     cai_reference: Annotated[tuple[GeneName, ...], Field(min_length=1, max_length=5000)] | None = None
     """Genes or locus tags of the reference set of the codon adaptation index; null takes ribosomal protein genes."""
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        if (self.file_id is None) == (self.accession is None):
+            raise ValueError("give one of file_id and accession")
+        return self
+
+    def needs(self) -> tuple[Params, ...]:
+        """Return the jobs that must succeed before this one begins."""
+        return (Download(accession=self.accession),) if self.accession else ()

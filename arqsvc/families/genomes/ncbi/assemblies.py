@@ -1,0 +1,200 @@
+"""Assemblies: by NCBI Datasets what they are, and from the tree of genomes, or else as a package of Datasets, the file.
+
+The tree comes first: its files have checksums, can be resumed, and lie there as they were released. A package is made
+for each who asks.
+"""
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arqsvc.bio.accession import Accession
+from arqsvc.errors import SourceRefused, SourceUnavailable
+from arqsvc.families.genomes.ncbi.answers import Asked
+from arqsvc.families.genomes.ncbi.service import Remote, Service
+from arqsvc.families.genomes.settings import GenomesSettings
+from arqsvc.infra.http import Http, Values
+
+logger = logging.getLogger(__name__)
+
+NOT_FOUND = 404
+
+_TREE_SUFFIXES = {"genbank": "_genomic.gbff.gz", "fasta": "_genomic.fna.gz"}
+_PACKAGED = {"genbank": ("GENOME_GBFF", "genomic.gbff"), "fasta": ("GENOME_FASTA", "_genomic.fna")}
+"""What Datasets calls a format, and how the names of such files in a package end."""
+
+_LINK = re.compile(r"""href=["'](?:[^"']*/)?(GC[AF]_\d{9}\.\d+_[^"'/]+)/["']""", re.IGNORECASE)
+_SUM = re.compile(r"^([0-9a-f]{32})\s+\*?(?:\./)?(\S+)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """An assembly, as it was resolved."""
+
+    accession: str
+    """With its version."""
+    name: str
+    """`ASM584v2`; as Datasets writes it, or as it stands in a path of the tree."""
+    status: str | None
+    """What Datasets says of it: `current`, `previous`, `suppressed`, ...; None where only the tree was asked."""
+    length_bp: int | None
+    """Nucleotides of the assembly; the file may hold more (organelles). None where only the tree was asked."""
+
+    @property
+    def folder(self) -> str:
+        """Its folder in the tree, as NCBI derives it from the name."""
+        return f"{self.accession}_{re.sub(r'[^A-Za-z0-9._+-]', '_', self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Assemblies:
+    """Datasets and the tree of genomes."""
+
+    datasets: Service
+    tree: Service
+
+    async def resolve(self, accession: Accession) -> Assembly:
+        """Return the assembly, the newest version where the accession has none; Datasets knows it, or the tree.
+
+        Raises:
+            SourceRefused, SourceUnavailable, Throttled: there is none, or no answer.
+        """
+        try:
+            if found := await self._reported(accession):
+                return found
+        except (SourceRefused, SourceUnavailable) as error:
+            logger.warning("Datasets does not report; the tree is asked", extra={"error": error.detail})
+            try:
+                return await self._listed(accession)
+            except (SourceRefused, SourceUnavailable) as second:
+                detail = f"{error.detail} And: {second.detail}" if error.detail != second.detail else error.detail
+                both = type(second if isinstance(second, SourceUnavailable) else error)
+                raise both(detail, **second.facts) from error
+        return await self._listed(accession)
+
+    async def in_tree(self, assembly: Assembly, format: str) -> Remote:  # noqa: A002
+        """Return where the file is in the tree, with its declared MD5.
+
+        Raises:
+            SourceRefused, SourceUnavailable, Throttled: it is not there, or no answer.
+        """
+        asked = _asked(self.tree, assembly.accession)
+        async with self.tree.explained(asked):
+            folder, body = await self._checksums(assembly)
+            sums = {name: md5 for md5, name in _SUM.findall(body.decode("utf-8", "replace"))}
+            if not sums:
+                raise asked.unusable(body, "a list of checksums")
+        name = folder.rpartition("/")[2] + _TREE_SUFFIXES[format]
+        if name not in sums:
+            raise SourceRefused(f"{self.tree.name} has no file {name}: the assembly may have no annotation there.")
+        url = f"{self.tree.url}/{folder}/{name}"
+        return Remote(self.tree, asked, url, expects="gzip", name=name, declared_md5=sums[name])
+
+    async def package(self, assembly: Assembly, format: str) -> Remote:  # noqa: A002
+        """Return where the package of Datasets is, a zip archive with the file among others."""
+        kind, suffix = _PACKAGED[format]
+        return Remote(
+            self.datasets,
+            _asked(self.datasets, assembly.accession),
+            f"{self.datasets.url}/genome/accession/{assembly.accession}/download",
+            expects="zip",
+            params={
+                "include_annotation_type": kind,
+                "hydrated": "FULLY_HYDRATED",
+                "filename": f"{assembly.accession}.zip",
+            },
+            headers=_key_header(self.datasets),
+            name=f"{assembly.accession}_genomic{Path(suffix).suffix}",
+            member=suffix,
+        )
+
+    async def _reported(self, accession: Accession) -> Assembly | None:
+        """Return what Datasets reports; None where it knows nothing."""
+        asked = _asked(self.datasets, accession.text)
+        async with self.datasets.explained(asked):
+            path = f"genome/accession/{accession}/dataset_report"
+            body = await self.datasets.get(path, headers=_key_header(self.datasets))
+            try:
+                found = [_assembly(report) for report in json.loads(body).get("reports") or []]
+            except (ValueError, LookupError, TypeError, AttributeError):
+                raise asked.unusable(body, "a report") from None
+        fitting = [one for one in found if accession.text in (one.accession, one.accession.partition(".")[0])]
+        return max(fitting, key=lambda one: _version(one.accession), default=None)
+
+    async def _listed(self, accession: Accession) -> Assembly:
+        """Return what the tree lists, the newest version where the accession has none."""
+        async with self.tree.explained(_asked(self.tree, accession.text)):
+            folder = await self._folder(accession.text)
+        prefix, version, name = folder.split("_", 2)
+        return Assembly(f"{prefix}_{version}", name, None, None)
+
+    async def _checksums(self, assembly: Assembly) -> tuple[str, bytes]:
+        """Return the assembly's folder in the tree and its checksums; the tree is asked for the folder if need be."""
+        parent = _parent(assembly.accession)
+        folder = f"{parent}/{assembly.folder}"
+        try:
+            return folder, await self.tree.get(f"{folder}/md5checksums.txt")
+        except SourceRefused as error:
+            if error.facts.get("status") != NOT_FOUND:
+                raise
+        folder = f"{parent}/{await self._folder(assembly.accession)}"
+        return folder, await self.tree.get(f"{folder}/md5checksums.txt")
+
+    async def _folder(self, accession: str) -> str:
+        """Return the name of the folder that the tree has of an accession, of its newest version if it has none."""
+        asked = _asked(self.tree, accession)
+        try:
+            page = await self.tree.get(f"{_parent(accession)}/")
+        except SourceRefused as error:
+            raise asked.unknown() if error.facts.get("status") == NOT_FOUND else error from None
+        begin = f"{accession}_" if "." in accession else f"{accession}."
+        folders: list[str] = [name for name in _LINK.findall(page.decode("utf-8", "replace")) if name.startswith(begin)]
+        if not folders:
+            raise asked.unknown()
+        return max(folders, key=_version)
+
+
+def open_assemblies(http: Http, settings: GenomesSettings) -> Assemblies:
+    """Return Datasets and the tree as the settings say."""
+    return Assemblies(
+        Service("NCBI Datasets", settings.datasets_url, http, settings.ncbi_api_key),
+        Service("NCBI's tree of genomes", settings.genomes_url, http),
+    )
+
+
+def _parent(accession: str) -> str:
+    """Return the folder below which the tree has all versions of an assembly.
+
+    >>> _parent("GCF_000005845.2")
+    'all/GCF/000/005/845'
+    """
+    digits = accession[4:13]
+    return f"all/{accession[:3]}/{digits[:3]}/{digits[3:6]}/{digits[6:]}"
+
+
+def _version(text: str) -> int:
+    """Return the version of an accession, or of a folder named for one."""
+    return int(text.split(".")[1].partition("_")[0])
+
+
+def _asked(service: Service, accession: str) -> Asked:
+    return Asked(service.name, f"assembly {accession}")
+
+
+def _key_header(service: Service) -> Values:
+    return {"api-key": service.key} if service.key else {}
+
+
+def _assembly(report: Any) -> Assembly:
+    """Return what one report says; raises LookupError, TypeError or ValueError for another shape."""
+    info = report["assembly_info"]
+    length = report.get("assembly_stats", {}).get("total_sequence_length")
+    return Assembly(
+        accession=str(report["accession"]),
+        name=str(info["assembly_name"]),
+        status=str(info["assembly_status"]) if "assembly_status" in info else None,
+        length_bp=int(length) if length is not None else None,
+    )

@@ -1,0 +1,97 @@
+"""E-utilities: nucleotide records, one at a time."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from arqsvc.bio.accession import Accession
+from arqsvc.families.genomes.ncbi.answers import Asked, plain
+from arqsvc.families.genomes.ncbi.service import Remote, Service
+from arqsvc.families.genomes.settings import GenomesSettings
+from arqsvc.infra.http import Http, Values
+
+_RETTYPES = {"genbank": "gbwithparts", "fasta": "fasta"}
+"""`gb` leaves the sequence out of large records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What E-utilities know of a record without sending it."""
+
+    accession: str
+    """With its version."""
+    length_bp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Eutils:
+    """E-utilities, as one who asks in his own name."""
+
+    service: Service
+    identity: Values
+    """What each request says of who sends it."""
+
+    async def current(self, accession: Accession) -> str:
+        """Return the accession with its version, the newest where it has none.
+
+        Raises:
+            SourceRefused, SourceUnavailable, Throttled: there is none, or no answer.
+        """
+        asked = _asked(self.service, accession)
+        async with self.service.explained(asked):
+            body = await self.service.get("efetch.fcgi", params=self._query(accession, rettype="acc", retmode="text"))
+            found = body.decode("utf-8", "replace").strip()
+            if not re.fullmatch(rf"{accession.base}\.\d+", found):
+                raise asked.unusable(body, "an accession with its version")
+        return found
+
+    async def summary(self, accession: Accession) -> Summary:
+        """Return version and length, the newest version's where the accession has none.
+
+        Raises:
+            SourceRefused, SourceUnavailable, Throttled: there is none, or no answer.
+        """
+        asked = _asked(self.service, accession)
+        async with self.service.explained(asked):
+            body = await self.service.get("esummary.fcgi", params=self._query(accession, retmode="json"))
+            try:
+                found = _summary(json.loads(body))
+            except ValueError:
+                raise asked.unusable(body, "a summary") from None
+            if found is None:
+                raise asked.meaning(plain(body.decode("utf-8", "replace"))) or asked.unknown()
+        return found
+
+    async def record(self, accession: Accession, format: str) -> Remote:  # noqa: A002 - the word that callers send
+        """Return where the record is; E-utilities say neither its length nor its digest."""
+        return Remote(
+            self.service,
+            _asked(self.service, accession),
+            f"{self.service.url}/efetch.fcgi",
+            expects=format,
+            params=self._query(accession, rettype=_RETTYPES[format], retmode="text"),
+        )
+
+    def _query(self, accession: Accession, **more: str) -> Values:
+        return {"db": "nuccore", "id": accession.text, **more, **self.identity}
+
+
+def open_eutils(http: Http, settings: GenomesSettings) -> Eutils:
+    """Return E-utilities as the settings say."""
+    who = {"tool": "arqsvc", "email": settings.ncbi_email, "api_key": settings.ncbi_api_key}
+    service = Service("NCBI E-utilities", settings.eutils_url, http, settings.ncbi_api_key)
+    return Eutils(service, {name: value for name, value in who.items() if value is not None})
+
+
+def _asked(service: Service, accession: Accession) -> Asked:
+    return Asked(service.name, f"nucleotide record {accession}")
+
+
+def _summary(answer: Any) -> Summary | None:
+    """Return the first entry of an ESummary; None where it has none."""
+    try:
+        entry = answer["result"][answer["result"]["uids"][0]]
+        return Summary(str(entry["accessionversion"]), int(entry["slen"]))
+    except (LookupError, TypeError):
+        return None

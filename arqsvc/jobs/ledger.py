@@ -1,0 +1,342 @@
+"""Every legal change of a job's state: one statement each, and with it all that follows from it.
+
+A change names what it changes from. A write of a running job names its attempt, so that a late write of an older
+attempt changes nothing. Each statement writes in the same transaction the events that followers see, and frees the
+jobs that needed one that has ended: once all that a job needs has succeeded it is queued; it ends with one that fails.
+
+                 .--------------- retry ----------------.
+                 v                                       |
+    blocked -> queued -> running -> succeeded            |
+                 ^  ^      | | '--> failed ------------->+
+                 |  |      | '----> cancelled ---------->'
+                 |  '------'  the worker stopped or died
+              scheduled <-- a failed attempt with tries left
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tortoise.transactions import in_transaction
+
+from arqsvc.infra.db import rows
+from arqsvc.jobs.record import State
+
+MAX_LOSSES = 3
+"""Workers that a job may lose before it ends as poisoned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A job as a change of its state left it."""
+
+    id: UUID
+    owner: str
+    kind: str
+    queue: str
+    state: State
+    seq: int
+    attempt: int
+    dispatch: int
+    failures: int
+    tries: int
+    shared: str | None
+    worker: str | None
+    cancel_requested: bool
+    params: Mapping[str, Any]
+
+
+_COLUMNS = """id, owner, kind, queue, state, seq, attempt, dispatch, failures, tries, shared, worker,
+    cancel_requested_at IS NOT NULL AS cancel_requested, params"""
+
+_FOLLOWS = f"""
+ended AS (SELECT id, state, error FROM moved WHERE state IN ('succeeded', 'failed', 'cancelled')),
+doomed AS (
+    SELECT need.job_id AS id, ended.state, ended.error
+    FROM ended JOIN job_need need ON need.needed_id = ended.id WHERE ended.state <> 'succeeded'
+    UNION SELECT need.job_id, doomed.state, doomed.error FROM doomed JOIN job_need need ON need.needed_id = doomed.id
+),
+ready AS (
+    SELECT DISTINCT need.job_id AS id FROM ended JOIN job_need need ON need.needed_id = ended.id
+    WHERE ended.state = 'succeeded' AND NOT EXISTS (
+        SELECT FROM job_need other JOIN job needed ON needed.id = other.needed_id
+        WHERE other.job_id = need.job_id AND needed.state <> 'succeeded' AND needed.id NOT IN (SELECT id FROM ended))
+),
+freed AS (
+    UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
+        reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
+        queued_at = now(), finished_at = CASE WHEN next.state <> 'queued' THEN now() END
+    FROM (SELECT * FROM doomed UNION ALL SELECT id, 'queued', NULL::jsonb FROM ready) next
+    WHERE job.id = next.id AND job.state = 'blocked' RETURNING job.*
+),
+told AS (
+    INSERT INTO job_event (job_id, seq, at, state, reason, attempt, due_at, error)
+    SELECT id, seq, now(), state, reason, attempt, due_at, error
+    FROM (SELECT * FROM moved UNION ALL SELECT * FROM freed) changed
+)
+SELECT {_COLUMNS} FROM moved UNION ALL SELECT {_COLUMNS} FROM freed
+"""
+
+
+async def move(update: str, *values: Any, first: str = "", also: str = "") -> list[Moved]:
+    """Run one UPDATE or INSERT of jobs, and what belongs to it and follows from it, in one transaction.
+
+    Returns:
+        The jobs that it changed, and behind them those that were freed.
+    """
+    moved = await rows(f"WITH RECURSIVE {first} moved AS ({update} RETURNING job.*), {also} {_FOLLOWS}", values)
+    return [_moved(row) for row in moved]
+
+
+def _moved(row: Mapping[str, Any]) -> Moved:
+    return Moved(**{**row, "params": json.loads(row["params"]), "state": State(row["state"])})
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be written."""
+
+    id: UUID
+    kind: str
+    queue: str
+    params: str
+    """JSON text."""
+    tries: int
+    shared: str | None
+    needs: Sequence[UUID]
+
+
+async def insert(jobs: Sequence[NewJob], *, owner: str) -> list[Moved]:
+    """Write new jobs of one owner: `queued`, or `blocked` where they need others."""
+    new = [
+        {
+            "id": str(job.id), "kind": job.kind, "queue": job.queue, "params": json.loads(job.params),
+            "tries": job.tries, "shared": job.shared, "needs": list(map(str, job.needs)),
+        } for job in jobs
+    ]  # fmt: skip
+    return await move(
+        """INSERT INTO job (id, owner, kind, queue, state, params, tries, shared, dispatch, seq, created_at, queued_at)
+        SELECT id, $2, kind, queue, CASE WHEN needs = '[]' THEN 'queued' ELSE 'blocked' END, params, tries, shared,
+            1, 1, now(), now() FROM new""",
+        json.dumps(new), owner,
+        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS
+            job(id uuid, kind text, queue text, params jsonb, tries int, shared text, needs jsonb)),""",
+        also="""needing AS (INSERT INTO job_need (job_id, needed_id)
+            SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),""",
+    )  # fmt: skip
+
+
+_START = """UPDATE job SET state = 'running', reason = NULL, error = NULL, progress = NULL, due_at = NULL,
+    attempt = attempt + 1, seq = seq + 1, started_at = coalesce(started_at, now()), worker = """
+_TRIED = """tried AS (INSERT INTO attempt (job_id, number, worker, started_at)
+    SELECT id, attempt, worker, now() FROM moved),"""
+
+
+async def start(job: UUID, dispatch: int, worker: str) -> Moved | None:
+    """queued -> running, as a new attempt; None if this delivery is not the latest or the job is not queued.
+
+    A job that may share a run is given to the worker on which such a run goes on already: its `worker` is another.
+    """
+    moved = await move(
+        f"{_START} $3 WHERE id = $1 AND state = 'queued' AND dispatch = $2 AND shared IS NULL",
+        job, dispatch, worker, also=_TRIED,
+    )  # fmt: skip
+    return moved[0] if moved else await _start_shared(job, dispatch, worker)
+
+
+async def _start_shared(job: UUID, dispatch: int, worker: str) -> Moved | None:
+    """Start a job that may share a run; one at a time of those that could share, so that each sees the one before."""
+    async with in_transaction():
+        locked = await rows(
+            """SELECT pg_advisory_xact_lock(hashtextextended(kind || ' ' || shared, 0)) FROM job
+            WHERE id = $1 AND state = 'queued' AND dispatch = $2 AND shared IS NOT NULL""",
+            [job, dispatch],
+        )
+        if not locked:
+            return None
+        moved = await move(
+            f"""{_START} coalesce((SELECT other.worker FROM job other
+                WHERE other.kind = job.kind AND other.shared = job.shared AND other.state = 'running' LIMIT 1), $3)
+            WHERE id = $1 AND state = 'queued' AND dispatch = $2""",
+            job, dispatch, worker, also=_TRIED,
+        )  # fmt: skip
+    return moved[0] if moved else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ends, and where its job goes."""
+
+    outcome: str
+    """succeeded, failed or interrupted: what the attempt's row says, unless the job is cancelled with it."""
+    state: State
+    reason: str | None = None
+    error: Mapping[str, Any] | None = None
+    traceback: str | None = None
+    result: str | None = None
+    """JSON text."""
+    delay_s: float | None = None
+    """For `scheduled`: seconds until it is queued again."""
+    failed: bool = False
+    """Whether this attempt uses up one of the job's tries."""
+
+
+async def finish(
+    job: UUID,
+    attempt: int,
+    end: Ending,
+    *,
+    progress: Mapping[str, Any] | None = None,
+    peak_memory_bytes: int | None = None,
+    cpu_s: float | None = None,
+    files: Sequence[Mapping[str, Any]] = (),
+) -> list[Moved]:
+    """running -> what `end` says, if this attempt still holds the job; nothing if it does not.
+
+    A job that was to be cancelled does not wait for another attempt: the row decides, `queued` and `scheduled` become
+    `cancelled`. `files` are the rows of what this attempt published; they come into being with the change.
+    """
+    return await move(
+        """UPDATE job SET state = held.next, error = $5::jsonb, result = $6::jsonb, progress = $7::jsonb,
+            reason = CASE WHEN held.next = 'cancelled' THEN 'cancelled_by_user' ELSE $4 END,
+            failures = job.failures + $8, seq = job.seq + 1, worker = NULL,
+            dispatch = job.dispatch + (held.next = 'queued')::int,
+            queued_at = CASE WHEN held.next = 'queued' THEN now() ELSE job.queued_at END,
+            due_at = CASE WHEN held.next = 'scheduled' THEN now() + make_interval(secs => $9) END,
+            finished_at = CASE WHEN held.next IN ('succeeded', 'failed', 'cancelled') THEN now() END
+        FROM held WHERE job.id = held.id""",
+        job, attempt, end.state.value, end.reason, _json(end.error), storable(end.result), _json(progress),
+        int(end.failed), end.delay_s, end.outcome, storable(end.traceback), peak_memory_bytes, cpu_s,
+        json.dumps(list(files)),
+        first="""held AS (
+            SELECT id, CASE WHEN cancel_requested_at IS NOT NULL AND $3::text IN ('queued', 'scheduled')
+                THEN 'cancelled' ELSE $3::text END AS next
+            FROM job WHERE id = $1 AND state = 'running' AND attempt = $2 FOR UPDATE
+        ),""",
+        also="""tried AS (
+            UPDATE attempt SET finished_at = now(), error = $5::jsonb, traceback = $11::text,
+                outcome = CASE WHEN moved.state = 'cancelled' THEN 'cancelled' ELSE $10::text END,
+                peak_memory_bytes = $12::bigint, cpu_s = $13::float8
+            FROM moved WHERE attempt.job_id = moved.id AND attempt.number = moved.attempt
+        ), filed AS (
+            INSERT INTO file (id, owner, job_id, name, media_type, size_bytes, sha256, created_at)
+            SELECT f.id, moved.owner, moved.id, f.name, f.media_type, f.size_bytes, f.sha256, now()
+            FROM moved, jsonb_to_recordset($14::jsonb)
+                AS f(id uuid, name text, media_type text, size_bytes bigint, sha256 text)
+        ),""",
+    )  # fmt: skip
+
+
+async def release_due(limit: int = 500) -> list[Moved]:
+    """scheduled -> queued, for all whose time has come; the earliest first, at most `limit`."""
+    return await move(
+        """UPDATE job SET state = 'queued', reason = 'retry', due_at = NULL, queued_at = now(),
+            dispatch = dispatch + 1, seq = seq + 1
+        WHERE id IN (SELECT id FROM job WHERE state = 'scheduled' AND due_at <= now()
+            ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)""",
+        limit,
+    )
+
+
+async def rescue(lease_s: float) -> list[Moved]:
+    """running -> queued, for all whose worker is dead; the third loss ends a job as `failed`, `poisoned`.
+
+    A worker is dead when its row is gone or its heartbeat is older than `lease_s` by the database's clock.
+    A job that was to be cancelled is cancelled: nobody is left to be told.
+    """
+    return await move(
+        """UPDATE job SET
+            state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+                WHEN losses + 1 >= $2 THEN 'failed' ELSE 'queued' END,
+            reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled_by_user'
+                WHEN losses + 1 >= $2 THEN 'poisoned' ELSE 'worker_lost' END,
+            error = CASE WHEN cancel_requested_at IS NULL AND losses + 1 >= $2 THEN jsonb_build_object(
+                'type', '/problems/poisoned', 'title', 'The job cost too many workers', 'status', 500,
+                'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || worker
+                || '. Look at their logs for memory or crashes before you retry it.') END,
+            finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + 1 >= $2 THEN now() END,
+            losses = losses + 1, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), worker = NULL
+        WHERE id IN (SELECT job.id FROM job LEFT JOIN worker ON worker.id = job.worker
+            WHERE job.state = 'running'
+                AND (worker.id IS NULL OR worker.heartbeat_at < now() - make_interval(secs => $1))
+            FOR UPDATE OF job SKIP LOCKED)""",
+        lease_s, MAX_LOSSES,
+        also="""tried AS (
+            UPDATE attempt SET finished_at = now(), outcome = 'lost'
+            FROM moved WHERE attempt.job_id = moved.id AND attempt.number = moved.attempt
+        ),""",
+    )  # fmt: skip
+
+
+async def cancel(job: UUID) -> list[Moved]:
+    """blocked, scheduled or queued -> cancelled at once; nothing if the job is in none of these."""
+    return await move(
+        """UPDATE job SET state = 'cancelled', reason = 'cancelled_by_user', seq = seq + 1, finished_at = now(),
+            due_at = NULL, cancel_requested_at = now()
+        WHERE id = $1 AND state IN ('blocked', 'scheduled', 'queued')""",
+        job,
+    )
+
+
+async def ask_cancel(job: UUID) -> datetime | None:
+    """Note on a running job that it is to be cancelled; returns since when, None if it does not run."""
+    found = await rows(
+        """WITH asked AS (UPDATE job SET cancel_requested_at = coalesce(cancel_requested_at, now())
+            WHERE id = $1 AND state = 'running' RETURNING cancel_requested_at) SELECT * FROM asked""",
+        [job],
+    )
+    return found[0]["cancel_requested_at"] if found else None
+
+
+async def retry(job: UUID) -> Moved | None:
+    """failed or cancelled -> queued, with all its tries again, or blocked; None if the job is in neither."""
+    moved = await move(
+        """UPDATE job SET state = CASE WHEN EXISTS (
+                SELECT FROM job_need need JOIN job needed ON needed.id = need.needed_id
+                WHERE need.job_id = job.id AND needed.state <> 'succeeded') THEN 'blocked' ELSE 'queued' END,
+            reason = 'retried_by_user', error = NULL, result = NULL, progress = NULL,
+            failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), due_at = NULL,
+            finished_at = NULL, cancel_requested_at = NULL
+        WHERE id = $1 AND state IN ('failed', 'cancelled')""",
+        job,
+    )
+    return moved[0] if moved else None
+
+
+async def queued_page(after: tuple[datetime, UUID] | None, limit: int = 1000) -> Sequence[Mapping[str, Any]]:
+    """Return `id, queue, dispatch, queued_at` of jobs queued for more than 2 s, oldest first, behind `after`."""
+    return await rows(
+        """SELECT id, queue, dispatch, queued_at FROM job
+        WHERE state = 'queued' AND queued_at < now() - interval '2 seconds'
+            AND ($1::timestamptz IS NULL OR (queued_at, id) > ($1, $2::uuid))
+        ORDER BY queued_at, id LIMIT $3""",
+        [*(after or (None, None)), limit],
+    )
+
+
+async def held_by(worker: str) -> list[Moved]:
+    """Return the jobs that this worker runs, as the ledger has it."""
+    found = await rows(f"SELECT {_COLUMNS} FROM job WHERE state = 'running' AND worker = $1", [worker])
+    return [_moved(row) for row in found]
+
+
+async def forget_dead_workers(lease_s: float) -> None:
+    """Delete the rows of workers that are dead and hold nothing any more."""
+    await rows(
+        """WITH dead AS (DELETE FROM worker WHERE heartbeat_at < now() - make_interval(secs => $1)
+            AND NOT EXISTS (SELECT FROM job WHERE job.worker = worker.id AND job.state = 'running') RETURNING id)
+        SELECT id FROM dead""",
+        [lease_s],
+    )
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else storable(json.dumps(value))
+
+
+def storable(text: str | None) -> str | None:
+    """Return JSON text or a traceback without U+0000, which PostgreSQL does not store."""
+    return text and text.replace("\\u0000", "\\ufffd").replace("\0", "\ufffd")
