@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import arqsvc
 from arqsvc.families import FAMILIES, load_jobs, load_params, load_settings
@@ -119,8 +120,8 @@ def test_there_is_one_job_a_kind_and_each_says_what_it_does() -> None:
 
 def settings_table() -> Iterator[str]:
     """Yield the rows of the README's table of settings; a default that depends on the machine is in the words."""
-    families = load_settings({})
-    for name, field in [each for settings in (Settings, *families) for each in settings.model_fields.items()]:
+    classes: list[type[BaseModel]] = [Settings, *load_settings({})]
+    for name, field in [each for settings in classes for each in settings.model_fields.items()]:
         fixed = field.default is not None and not field.is_required() and "Default:" not in (field.description or "")
         yield f"| `{PREFIX}{name.upper()}` | {field.default if fixed else ''} | {field.description} |"
 

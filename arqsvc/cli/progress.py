@@ -73,7 +73,7 @@ class Display:
         elif data["state"] == "scheduled":
             due = datetime.fromisoformat(data["due_at"]).astimezone()
             self.at(job, f"waits until {due:%H:%M:%S}: {data['error']['detail']}", None)
-        elif data["state"] not in FINAL:
+        elif data["state"] not in {*FINAL, "blocked"}:  # of one that is blocked, what it waits for tells more
             self.at(job, data["state"], None)
 
     def ended(self, job: str, *, ok: bool) -> None:

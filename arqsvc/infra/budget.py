@@ -21,7 +21,7 @@ LATE_S = 0.05
 TURNS = 5
 """How many turns may be missed, one after another, before the job goes away."""
 
-REDIS_AWAY_S = 5.0
+REDIS_AWAY_S = 3.0
 """How long a Redis that does not answer is asked again; and after how long the job that needed it comes back."""
 
 REDIS_AGAIN_S = 0.2

@@ -103,7 +103,7 @@ async def receive(
         while piece:
             if total is not None and part.size_bytes + len(piece) > total:
                 part.note = None  # nothing of it can be trusted
-                raise _wrong_length(response, total, "more")
+                raise _wrong_length(response, total, f"at least {part.size_bytes + len(piece):,}")
             with disk_errors(part.path.parent):
                 part.write(piece)
             if on_bytes:

@@ -2,7 +2,7 @@
 
 import { events, fileName, get, post, Problem, upload } from "./api.js";
 import { bytes, clock } from "./format.js";
-import { Row } from "./row.js";
+import { names, Row, rows } from "./row.js";
 
 const KIND = "genomes.analyze";
 const POLL_MS = 5000;
@@ -11,10 +11,7 @@ const PAGE = 50;
 const STREAMS = 2;
 
 const $ = (id) => document.getElementById(id);
-const rows = new Map(); // by id of the job, in any order
 const streams = new Map(); // by id of the job
-const names = new Map(); // by id of the file; null: asked, not known
-const known = { names, rows };
 const page = { cursor: null, polling: false, again: false, timer: 0, seenAt: null, sending: Promise.resolve() };
 
 /** Look at the newest jobs now, and every 5 s from now on while the page is visible. */
@@ -41,13 +38,12 @@ async function look() {
   if (!items.some((job) => rows.has(job.id))) startOver(next_cursor, asked);
   for (const job of items) show(job, asked);
   const listed = new Set(items.map((job) => job.id));
-  const wanted = new Set();
-  for (const [id, row] of rows) {
+  const beyond = new Set(); // the first page
+  for (const row of rows.values()) {
     row.paintAge();
-    if (!row.ended) wanted.add(id);
-    for (const needed of row.needs) if (!row.ended || !rows.has(needed)) wanted.add(needed);
+    for (const { id } of [row.job, ...row.needs]) if (!listed.has(id) && !(row.ended && rows.has(id))) beyond.add(id);
   }
-  for (const id of wanted) if (!listed.has(id)) show(await get(`/jobs/${id}`), asked); // it is beyond the first page
+  for (const id of beyond) show(await get(`/jobs/${id}`), asked);
   follow();
 }
 
@@ -66,8 +62,7 @@ async function loadMore() {
   try {
     const { items, next_cursor } = await get(`/jobs?limit=${PAGE}&cursor=${page.cursor}`);
     for (const job of items) show(job, asked);
-    const shown = items.map((job) => rows.get(job.id).element).find((element) => !element.hidden);
-    shown?.focus({ preventScroll: true });
+    items.map((job) => rows.get(job.id).element).find((row) => !row.hidden)?.focus({ preventScroll: true });
     page.cursor = next_cursor;
   } catch (error) {
     disconnected(error);
@@ -79,7 +74,7 @@ async function loadMore() {
 /** Show a job as the API said it, to a question asked at `asked`. */
 function show(job, asked) {
   const row = rows.get(job.id);
-  if (!row) add(new Row(job, known, act));
+  if (!row) add(new Row(job, act));
   else if (row.actedAt <= asked) {
     const before = row.word;
     change(row, row.progressAt > asked && job.state === "running" ? { ...job, progress: row.job.progress } : job);
@@ -88,17 +83,17 @@ function show(job, asked) {
   findName(rows.get(job.id));
 }
 
-/** Put a row in its place; one that another on the page needs is seen in that one alone, which the list has first. */
+/** Put a row in its place; what another row needs is seen in that one alone, which is above it. */
 function add(row) {
   const { id } = row.job;
   rows.set(id, row);
   const older = [...$("list").children].find((element) => element.dataset.id < id) ?? null;
   $("list").insertBefore(row.element, older);
-  row.element.hidden = needing(id).length > 0;
+  row.element.hidden = needing(id).length;
   change(row, row.job);
 }
 
-const needing = (id) => [...rows.values()].filter((row) => row.needs.includes(id));
+const needing = (id) => [...rows.values()].filter((row) => row.needs.some((need) => need.id === id));
 
 /** Paint a row anew, and those that show it as theirs. */
 function change(row, job) {
@@ -115,16 +110,16 @@ async function findName(row) {
   row.update(row.job);
 }
 
-/** Keep streams open to what runs first, then to what waits longest; what is blocked shows what it waits for. */
+/** Keep streams open to what runs first, then to what waits longest; what is blocked has nothing to tell. */
 function follow() {
   for (const [id, stream] of streams) {
     if (rows.has(id) && !rows.get(id).ended && stream.readyState !== EventSource.CLOSED) continue;
     stream.close();
     streams.delete(id);
   }
-  const active = [...rows.values()].filter((row) => !row.ended && row.job.state !== "blocked" && !streams.has(row.job.id));
+  const dull = (row) => row.ended || row.job.state === "blocked" || streams.has(row.job.id);
   const place = (row) => (row.job.state === "running" ? "" : "~") + row.job.id;
-  active.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+  const active = [...rows.values()].filter((row) => !dull(row)).sort((a, b) => (place(a) < place(b) ? -1 : 1));
   for (const row of active.slice(0, STREAMS - streams.size)) open(row);
 }
 
@@ -148,7 +143,7 @@ function take(files) {
   for (const file of files) {
     const stop = new AbortController();
     const sending = { state: "sending", name: file.name, created_at: new Date().toISOString() };
-    const row = new Row(sending, known, () => {
+    const row = new Row(sending, () => {
       stop.abort();
       row.remove();
       paintPage();
@@ -176,42 +171,36 @@ async function submit(row, file, signal) {
 }
 
 /** Ask for an analysis of each accession in the field; what is refused goes back there, above the API's words. */
-async function order() {
+async function order(event) {
+  event.preventDefault();
   const field = $("accession");
-  const asked = new Set(field.value.split(/[\s,;]+/).filter(Boolean));
-  const refused = new Map();
-  let broken = null; // what stops all others, too
-  field.value = "";
-  $("refused").textContent = "";
-  for (const accession of asked) {
+  const left = new Set(field.value.match(/[^\s,;]+/g));
+  const words = new Set();
+  field.value = ""; // so that pressing twice asks once
+  for (const accession of [...left]) {
     try {
-      if (broken) throw broken;
       enter(await post(`/jobs/${KIND}`, { params: { accession } }));
+      left.delete(accession);
     } catch (error) {
-      refused.set(accession, error);
-      if (error.status !== 422) broken = error;
+      if (error.status !== 422) {
+        disconnected(error);
+        break;
+      }
+      for (const { detail } of error.errors) words.add(detail);
     }
   }
-  if (refused.size) field.value = [...refused.keys(), field.value].join(" ").trim();
-  field.setAttribute("aria-invalid", refused.size > 0);
-  $("refused").textContent = [...new Set([...refused].map(why))].join("\n");
-  const accepted = [...asked].filter((accession) => !refused.has(accession));
-  if (accepted.length) say(`submitted: ${accepted.join(", ")}`);
-  if (broken) disconnected(broken);
-  else poll();
+  if (left.size) field.value = [...left, field.value].join(" ").trim();
+  field.setAttribute("aria-invalid", left.size > 0);
+  $("refused").textContent = [...words].join("\n");
+  poll();
 }
 
-function why([accession, { status, title = "This page has a fault", message, errors }]) {
-  if (status !== 422) return `${title}. ${message}`;
-  const words = errors?.map(({ detail }) => detail).join(" ") ?? message;
-  return words.toUpperCase().includes(accession.toUpperCase()) ? words : `${accession.slice(0, 40)}: ${words}`;
-}
-
-/** Show the job that an answer to the person brought. */
+/** Show the job that an answer to the person brought, and return its row. */
 function enter(job) {
   show(job, performance.now());
   const row = rows.get(job.id);
   row.actedAt = performance.now();
+  say(`${row.word}: ${row.title}`);
   paintPage();
   return row;
 }
@@ -222,16 +211,12 @@ function become(sent, job) {
   sent.element.remove();
   const row = enter(job);
   if (focused) row.element.focus({ preventScroll: true });
-  say(`${row.word}: ${row.title}`);
   follow();
 }
 
 async function act(row, verb) {
   try {
-    const job = await post(`/jobs/${row.job.id}/${verb}`);
-    row.actedAt = performance.now();
-    change(row, job);
-    say(`${row.word}: ${row.title}`);
+    enter(await post(`/jobs/${row.job.id}/${verb}`));
   } catch (error) {
     if (error.status === 409) say(error.detail);
     else disconnected(error);
@@ -273,30 +258,25 @@ function paintPage() {
   $("more").hidden = !page.cursor;
 }
 
-$("file").addEventListener("change", (event) => {
+$("file").onchange = (event) => {
   take([...event.target.files]);
   event.target.value = ""; // the same file may be chosen again
-});
-$("order").addEventListener("submit", (event) => {
-  event.preventDefault();
-  order();
-});
-$("accession").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  $("order").requestSubmit();
-});
-$("more").addEventListener("click", loadMore);
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("dragenter", () => $("drop").classList.add("over-it"));
-document.addEventListener("dragleave", (event) => event.relatedTarget ?? $("drop").classList.remove("over-it"));
-document.addEventListener("drop", (event) => {
+};
+$("order").onsubmit = order;
+$("accession").onkeydown = (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) order(event);
+};
+$("more").onclick = loadMore;
+document.ondragover = (event) => event.preventDefault();
+document.ondragenter = () => $("drop").classList.add("over-it");
+document.ondragleave = (event) => event.relatedTarget ?? $("drop").classList.remove("over-it");
+document.ondrop = (event) => {
   event.preventDefault();
   $("drop").classList.remove("over-it");
   if (!$("signed-in").hidden) take([...event.dataTransfer.files]);
-});
-document.addEventListener("visibilitychange", () => {
+};
+document.onvisibilitychange = () => {
   if (document.hidden) unfollow();
   else poll();
-});
+};
 poll();

@@ -3,36 +3,32 @@
 import { age, basePairs, bytes, clock, count, duration, percent } from "./format.js";
 
 const FINAL = ["succeeded", "failed", "cancelled"];
-const WORDS = { scheduled: "waiting to try again" };
-const DOWNLOAD = "genomes.download";
+const WORDS = { blocked: "waits for its download", scheduled: "waiting to try again" };
 
-/** What the numbers of a result are: term, value, the value in full, whether it is bad. */
+/** What stands beside the length of a result: term, value, the value in full, class. */
 const NUMBERS = {
-  "genomes.analyze": (result) => [
-    length(result),
-    ["GC", percent(result.gc)],
-    ["CDS", count(result.cds)],
-    ["Errors", count(result.errors), "", result.errors > 0],
-    ["Warnings", count(result.warnings)],
-    ["Notices", count(result.notices)],
+  "genomes.analyze": ({ gc, cds, errors, warnings, notices }) => [
+    ["GC", percent(gc)],
+    ["CDS", count(cds)],
+    ["Errors", count(errors), "", errors ? "bad" : ""],
+    ["Warnings", count(warnings)],
+    ["Notices", count(notices)],
   ],
-  [DOWNLOAD]: (result) => [
-    length(result),
-    ["Records", count(result.records)],
-    ["Size", bytes(result.size_bytes), `${count(result.size_bytes)}\u202fB`],
-    ["Verified, SHA-256", `${result.sha256.slice(0, 12)}…`, result.sha256],
+  "genomes.download": ({ size_bytes, sha256 }) => [
+    ["Size", bytes(size_bytes)],
+    ["Verified", `${sha256.slice(0, 7)}…`, `SHA-256 ${sha256}`],
   ],
 };
 
-const length = ({ length_bp }) => ["Length", basePairs(length_bp), `${count(length_bp)}\u202fbp`];
+export const rows = new Map(); // by id of the job, in any order
+export const names = new Map(); // by id of the file; null: asked, not known
 
 /** A job as the API tells it; or a file on its way to become one, which has a `name` and no `id`. */
 export class Row {
   actedAt = 0; // moments, by performance.now(): of the last answer to a button,
   progressAt = 0; // and of the last progress
 
-  constructor(job, known, onAct) {
-    this.known = known; // names of files, and all rows
+  constructor(job, onAct) {
     this.element = document.getElementById("row").content.firstElementChild.cloneNode(true);
     this.element.dataset.id = job.id ?? "~"; // files stand above all jobs
     const named = [...this.element.querySelectorAll("[class]")].map((node) => [node.getAttribute("class"), node]);
@@ -62,20 +58,23 @@ export class Row {
     return this.cancelling ? "cancelling" : "cancel";
   }
 
-  /** Ids of the jobs that it needs. */
   get needs() {
-    return (this.job.needs ?? []).map(({ id }) => id);
+    return this.job.needs ?? [];
   }
 
-  /** The row of what a blocked job waits for; none while nothing is known of it. */
-  get awaited() {
-    if (this.job.state !== "blocked") return undefined;
-    return this.needs.map((id) => this.known.rows.get(id)).find((row) => row && !row.ended);
+  /** The rows of what it needs, as far as they are known. */
+  get needed() {
+    return this.needs.map(({ id }) => rows.get(id)).filter(Boolean);
+  }
+
+  /** The row whose work is seen in this one: of what a blocked job waits for, or itself. */
+  get live() {
+    return this.job.state === "blocked" ? this.needed.find((row) => !row.ended) ?? this : this;
   }
 
   get name() {
     const { name, params } = this.job;
-    return name ?? params?.accession ?? this.known.names.get(params?.file_id);
+    return name ?? params?.accession ?? names.get(params?.file_id);
   }
 
   get title() {
@@ -83,20 +82,23 @@ export class Row {
     return result?.organism || result?.accession || this.name || `${kind} ${id.slice(-8)}`;
   }
 
-  /** Where it came from, as far as the title does not say it. */
+  /** What it was made of, as far as nothing else says it. */
   get source() {
     const { title, name, job: { kind, result } } = this;
-    if (kind === DOWNLOAD) return result ? `downloaded from ${result.source}` : "download";
-    return !name || [title, result?.accession].includes(name) ? "" : name;
+    if (kind === "genomes.download") return "download";
+    return [title, result?.accession].includes(name) ? "" : name ?? "";
   }
 
   get word() {
-    if (this.cancelling) return "cancelling";
-    const { state, reason, tries, needs, attempts = [] } = (this.awaited ?? this).job;
-    const tried = attempts.filter(({ outcome }) => outcome === "failed").length;
-    const again = tried && !this.ended ? `, attempt ${tried + 1} of ${Math.max(tried + 1, tries)}` : "";
-    if (this.job.state !== "blocked") return (reason === "throttled" ? reason : WORDS[state] ?? state) + again;
-    return `waits for ${this.job.needs.some(({ kind }) => kind === DOWNLOAD) ? "its download" : "another job"}${again}`;
+    const { job: { tries, attempts = [] } } = this.live;
+    const attempt = attempts.filter(({ outcome }) => outcome === "failed").length + 1;
+    const again = attempt > 1 && !this.ended ? `, attempt ${attempt} of ${Math.max(attempt, tries)}` : "";
+    const { state } = this.job;
+    return (this.cancelling ? "cancelling" : this.throttled ? "throttled" : WORDS[state] ?? state) + again;
+  }
+
+  get throttled() {
+    return this.job.state === "scheduled" && this.job.reason === "throttled";
   }
 
   get mark() {
@@ -105,25 +107,24 @@ export class Row {
   }
 
   get progress() {
-    if (this.awaited) return this.awaited.progress;
     return ["sending", "running"].includes(this.job.state) ? this.job.progress : null;
   }
 
   /** What stands under the bar. */
   get note() {
-    if (this.awaited) return this.awaited.note;
-    if (this.progress) return `${this.progress.step} · ${amount(this.progress)}`;
-    const { state, reason, due_at, error } = this.job;
-    if (state === "scheduled" && reason === "throttled") {
-      return error.detail.replace(/(?<= (until|at) )[\d:]+ UTC/, clock(due_at));
+    if (this.progress) {
+      const { step, total, done, fraction } = this.progress;
+      return `${step} · ${total === 0 ? bytes(done) : `${Math.floor(100 * fraction)}\u202f%`}`;
     }
+    const { state, due_at, error } = this.job;
+    if (this.throttled) return error.detail.replace(/(?<= (until|at) )[\d:]+ UTC.*/, clock(due_at));
     if (state === "scheduled") return `next attempt at ${clock(due_at)}`;
     return { sending: "waits to be sent", queued: "waits for a worker", running: "starting" }[state] ?? "";
   }
 
   update(job) {
     this.job = job;
-    const { parts, title, note, progress } = this;
+    const { parts, title, live: { note, progress } } = this;
     this.element.dataset.state = this.mark;
     parts.mark.firstElementChild.setAttribute("href", `#${this.mark}`);
     parts.title.title = title;
@@ -132,8 +133,8 @@ export class Row {
     write(parts.accession, job.result?.accession?.replace(title, "") ?? "");
     write(parts.source, this.source);
     parts.work.hidden = this.ended;
-    if (progress && unbounded(progress)) parts.bar.removeAttribute("value");
-    else parts.bar.value = progress?.fraction ?? 0;
+    parts.bar.value = progress?.fraction ?? 0;
+    if (progress?.total === 0) parts.bar.removeAttribute("value");
     parts.bar.setAttribute("aria-label", `Progress: ${title}`);
     parts.bar.setAttribute("aria-valuetext", note);
     write(parts.note, note);
@@ -155,18 +156,20 @@ export class Row {
 
   paintNumbers() {
     const { parts, job: { kind, result } } = this;
-    const numbers = result ? NUMBERS[kind]?.(result) ?? [] : [];
-    parts.facts.hidden = this.ended && !numbers.length;
-    parts.numbers.hidden = !numbers.length;
-    fill(parts.numbers, numbers, ([term, value, title = "", bad = false]) => [
+    const numbers = result && NUMBERS[kind]?.(result);
+    parts.facts.hidden = this.ended && !numbers;
+    parts.numbers.hidden = !numbers;
+    if (!numbers) return;
+    numbers.unshift(["Length", basePairs(result.length_bp), `${count(result.length_bp)}\u202fbp`]);
+    fill(parts.numbers, numbers, ([term, textContent, title = "", className = ""]) => [
       make("dt", { textContent: term }),
-      make("dd", { textContent: value, title, className: bad ? "bad" : "" }),
+      make("dd", { textContent, title, className }),
     ]);
   }
 
   paintProblem() {
-    const { error: found, reason } = (this.awaited ?? this).job;
-    const error = reason === "throttled" ? null : found; // to wait is no problem
+    const { live } = this;
+    const error = live.throttled ? null : live.job.error;
     this.parts.problem.hidden = !error;
     write(this.parts["problem-title"], error?.title ?? "");
     write(this.parts["problem-detail"], error?.detail ?? "");
@@ -176,18 +179,17 @@ export class Row {
 
   paintFiles() {
     const { parts } = this;
-    const files = [...this.job.files ?? [], ...this.needs.flatMap((id) => this.known.rows.get(id)?.job.files ?? [])];
-    const named = (name) => files.find((file) => file.name === name);
-    const only = files.length === 1 ? files[0] : null;
-    for (const [part, file] of [["report", named("report.html")], ["json", named("result.json") ?? only]]) {
+    const files = [this, ...this.needed].flatMap(({ job }) => job.files ?? []);
+    for (const [part, name, label] of [["report", "report.html", "Report"], ["json", "result.json"]]) {
+      const file = files.find((found) => found.name === name || (files.length === 1 && !label));
       if (file) parts[part].href = file.href;
-      this.offer(parts[part], file && (part === "json" ? file.name : "Report"));
+      this.offer(parts[part], file && (label ?? file.name));
     }
     this.offer(parts.all, files.length > 1 && `${files.length} files`);
     parts.files.hidden ||= files.length < 2;
     parts.all.setAttribute("aria-expanded", !parts.files.hidden);
     fill(parts.files, files, ({ href, name, size_bytes }) => [
-      make("a", { href, textContent: name, target: "_blank", rel: "noopener" }),
+      make("a", { href, textContent: name, target: "_blank" }),
       ` ${bytes(size_bytes)}`,
     ]);
   }
@@ -213,15 +215,6 @@ export class Row {
     this.element.remove();
     if (focused) next.focus();
   }
-}
-
-/** Whether nobody knows how much it will be. */
-const unbounded = ({ unit, total }) => unit === "bytes" && !total;
-
-function amount(progress) {
-  if (unbounded(progress)) return bytes(progress.done);
-  const part = `${Math.floor(100 * progress.fraction)}\u202f%`;
-  return progress.unit === "bytes" ? `${part} of ${bytes(progress.total)}` : part;
 }
 
 const make = (tag, properties) => Object.assign(document.createElement(tag), properties);

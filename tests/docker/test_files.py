@@ -89,7 +89,7 @@ def test_our_containers_write_to_volumes_and_tmp_alone_and_share_the_storage(ser
     state = stages()["worker"].env["ARQSVC_STATE_DIR"]
     for name in OURS:
         service = services[name]
-        assert (service["read_only"], service["tmpfs"], service["cap_drop"]) == (True, ["/tmp"], ["ALL"])
+        assert (service["init"], service["read_only"], service["tmpfs"]) == (True, True, ["/tmp"])
         assert service["build"]["target"] in stages()
         mounted = dict(volume.split(":") for volume in service.get("volumes", ()))
         assert mounted.get("storage") == (None if name == "migrate" else f"{state}/storage")

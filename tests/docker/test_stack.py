@@ -1,5 +1,6 @@
 """The compose stack, its processes as written there, on PostgreSQL and Valkey with passwords: a job goes through it."""
 
+import asyncio
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -37,16 +38,33 @@ async def stop(process: Process) -> int | None:
     return process.returncode
 
 
+async def ready(stack: Stack, running: dict[str, Process]) -> None:
+    """Wait until /readyz says that all is there."""
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
+
+        async def said() -> bool:
+            for name, process in running.items():
+                assert process.returncode is None, (stack.folder / f"{name}.log").read_text()
+            try:
+                return (await http.get(f"{stack.url}/readyz")).is_success
+            except httpx.TransportError:
+                return False
+
+        await until(said)
+
+
 async def test_a_genome_goes_through_the_stack_and_a_stopped_worker_drains(stack: Stack, tmp_path: Path) -> None:
     assert await stack.run("migrate") == (0, f"Applied: {', '.join(sorted(own_migrations()))}\n")
     code, key = await stack.run("api", "keys", "create", "--name", "first")
     assert code == 0
-    async with AsyncExitStack() as running:
-        api, worker, downloads = [await running.enter_async_context(stack.up(name)) for name in SERVICES]
-        await ready(stack)
-        assert [await stack.healthy(name) for name in SERVICES] == [True, True, True]
+    async with AsyncExitStack() as started:
+        running = {name: await started.enter_async_context(stack.up(name)) for name in SERVICES}
+        await ready(stack, running)
+        async with asyncio.TaskGroup() as asking:
+            checks = [asking.create_task(stack.healthy(name)) for name in ("api", "worker")]
+        assert [check.result() for check in checks] == [True, True]
 
-        client = await running.enter_async_context(Client(stack.url, key.strip()))
+        client = await started.enter_async_context(Client(stack.url, key.strip()))
         record = await client.upload(RECORD)
         job = await client.result((await client.submit("genomes.analyze", {"file_id": record["id"]}))["id"])
         assert job["state"] == "succeeded", job
@@ -54,28 +72,17 @@ async def test_a_genome_goes_through_the_stack_and_a_stopped_worker_drains(stack
         await client.download(report["id"], tmp_path / "report.html")
         assert "NC_000932.1" in (tmp_path / "report.html").read_text()
 
-        job = await client.submit("genomes.analyze", {"file_id": record["id"]})
-        async for event in client.follow(job["id"]):
-            if event.get("state") == "running":
-                break
-        assert await stop(worker) == 0
-        job = await client.job(job["id"])
-        assert (job["state"], job["attempt"]) == ("succeeded", 1)
-        assert (await stack.healthy("api"), await stop(downloads)) == (False, 0)
-        assert (await stack.healthy("worker"), await stop(api)) == (False, 0)
+        jobs = [await client.submit("genomes.analyze", {"file_id": record["id"]}) for _ in range(8)]
 
+        async def begun() -> bool:
+            return bool((await client.job(jobs[0]["id"]))["state"] != "queued")
 
-async def ready(stack: Stack) -> None:
-    """Wait until /readyz says that all is there."""
-    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
-
-        async def said() -> bool:
-            try:
-                return (await http.get(f"{stack.url}/readyz")).is_success
-            except httpx.TransportError:
-                return False
-
-        await until(said)
+        await until(begun)
+        assert await stop(running["worker"]) == 0
+        ended = {(job["state"], job["attempt"]) for job in [await client.job(job["id"]) for job in jobs]}
+        assert ended == {("succeeded", 1), ("queued", 0)}
+        assert (await stack.healthy("api"), await stop(running["worker-downloads"])) == (False, 0)
+        assert (await stack.healthy("worker"), await stop(running["api"])) == (False, 0)
 
 
 async def test_the_servers_want_their_passwords_and_valkey_keeps_what_it_took(stack: Stack) -> None:

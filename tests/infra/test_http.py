@@ -55,7 +55,7 @@ async def test_a_small_answer_comes_whole_under_an_honest_name_and_no_secret_is_
 ) -> None:
     caplog.set_level(logging.DEBUG)
     source.answers = echo
-    params = {"api_key": SecretStr("s3cret"), "id": "NC_1"}
+    params: dict[str, str | SecretStr] = {"api_key": SecretStr("s3cret"), "id": "NC_1"}
     answer = await http.get(f"{source.url}/a?b=1", budget=ANY, params=params, headers={"X-A": "1"})
     assert (answer.status, answer.body) == (200, b"GET /a?b=1&api_key=s3cret&id=NC_1")
     assert (answer.headers["x-kind"], answer.url) == ("plain", f"{source.url}/a")

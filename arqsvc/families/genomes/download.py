@@ -180,6 +180,7 @@ async def _kept(ctx: JobContext, params: Download, accession: str) -> Downloaded
     content = ctx.storage.path(row.sha256)
     if not content.is_file() or content.stat().st_size != row.size_bytes:
         logger.warning("what was downloaded is not in storage any more", extra={"accession": accession})
+        content.unlink(missing_ok=True)  # else it would be taken for the whole file that comes
         return None
     return await _published(ctx, params, row, transferred_bytes=None)
 

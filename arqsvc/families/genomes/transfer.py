@@ -12,6 +12,7 @@ from arqsvc.families.genomes.compute.package import unpack_member
 from arqsvc.families.genomes.compute.verify import Verified, verify_fasta, verify_genbank
 from arqsvc.families.genomes.ncbi.service import Remote
 from arqsvc.infra.http import Fetched
+from arqsvc.infra.storage import disk_errors
 from arqsvc.jobs.context import JobContext
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Transfer:
         with ExitStack() as undo:
             undo.callback(fetched.path.unlink)
             out = self.ctx.storage.partial(str(uuid4()))
-            with ExitStack() as unfinished:
+            with ExitStack() as unfinished, disk_errors(out.parent):
                 unfinished.callback(out.unlink, missing_ok=True)
                 found = await self.ctx.compute(unpack_member, fetched.path, self.accession, remote.member, out)
                 unfinished.pop_all()

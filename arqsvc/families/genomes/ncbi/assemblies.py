@@ -126,8 +126,11 @@ class Assemblies:
 
     async def _listed(self, accession: Accession) -> Assembly:
         """Return what the tree lists, the newest version where the accession has none."""
-        async with self.tree.explained(_asked(self.tree, accession.text)):
+        asked = _asked(self.tree, accession.text)
+        async with self.tree.explained(asked):
             folder = await self._folder(accession.text)
+            if folder is None:
+                raise asked.unknown()
         prefix, version, name = folder.split("_", 2)
         return Assembly(f"{prefix}_{version}", name, None, None)
 
@@ -140,21 +143,22 @@ class Assemblies:
         except SourceRefused as error:
             if error.facts.get("status") != NOT_FOUND:
                 raise
-        folder = f"{parent}/{await self._folder(assembly.accession)}"
-        return folder, await self.tree.get(f"{folder}/md5checksums.txt")
+        listed = await self._folder(assembly.accession)
+        if listed is None:
+            raise SourceRefused(f"{self.tree.name} does not hold assembly {assembly.accession}.")
+        return f"{parent}/{listed}", await self.tree.get(f"{parent}/{listed}/md5checksums.txt")
 
-    async def _folder(self, accession: str) -> str:
+    async def _folder(self, accession: str) -> str | None:
         """Return the name of the folder that the tree has of an accession, of its newest version if it has none."""
-        asked = _asked(self.tree, accession)
         try:
             page = await self.tree.get(f"{_parent(accession)}/")
         except SourceRefused as error:
-            raise asked.unknown() if error.facts.get("status") == NOT_FOUND else error from None
+            if error.facts.get("status") != NOT_FOUND:
+                raise
+            return None
         begin = f"{accession}_" if "." in accession else f"{accession}."
-        folders: list[str] = [name for name in _LINK.findall(page.decode("utf-8", "replace")) if name.startswith(begin)]
-        if not folders:
-            raise asked.unknown()
-        return max(folders, key=_version)
+        folders = [name for name in _LINK.findall(page.decode("utf-8", "replace")) if name.startswith(begin)]
+        return max(folders, key=_version, default=None)
 
 
 def open_assemblies(http: Http, settings: GenomesSettings) -> Assemblies:

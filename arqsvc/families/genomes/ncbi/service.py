@@ -48,16 +48,20 @@ class Service:
         """Give an error of the block the meaning that NCBI's text has; NCBI's wish to wait lets the fleet pause."""
         try:
             yield
-            return
-        except (SourceRefused, SourceUnavailable) as raised:
-            if "said" not in raised.facts:
+        except (SourceRefused, SourceUnavailable) as error:
+            if "said" not in error.facts:
                 raise
-            error = _explained(raised, asked)
-        except Throttled as raised:
-            error = raised
-        if isinstance(error, Throttled) and "until" not in error.facts:
-            error = await self.http.budgets.throttled(self.budget, None, said=error.detail)
-        raise error
+            raise await self._meant(_explained(error, asked)) from error
+        except Throttled as error:
+            if "until" in error.facts:
+                raise
+            raise await self._meant(error) from error
+
+    async def _meant(self, error: ArqsvcError) -> ArqsvcError:
+        """Return the error; if NCBI asks to wait, and the client could not see it, the fleet pauses first."""
+        if isinstance(error, Throttled):
+            return await self.http.budgets.throttled(self.budget, error.delay_s, said=error.detail)
+        return error
 
 
 def _explained(error: SourceRefused | SourceUnavailable, asked: Asked) -> ArqsvcError:
