@@ -55,10 +55,10 @@ class Body:
 
     async def head(self, size_bytes: int) -> bytes:
         """Return the first so many bytes, or what there is, and perhaps some more."""
-        head = b""
+        head = bytearray()
         while len(head) < size_bytes and (piece := await self.read()):
             head += piece
-        return head
+        return bytes(head)
 
     def where(self) -> str:
         """Return how far it has come, in words."""

@@ -17,14 +17,20 @@ from arqsvc import __version__
 from arqsvc.errors import CannotStart, SourceRefused, SourceUnavailable, Throttled
 from arqsvc.infra.body import Body, plain, said
 from arqsvc.infra.budget import Budget, Budgets
-from arqsvc.infra.http_errors import BROKEN, asked_to_wait, http_errors, is_bad_redirect, refusal, retry_after_s
+from arqsvc.infra.http_errors import (
+    BROKEN,
+    CONNECT_S,
+    asked_to_wait,
+    http_errors,
+    is_bad_redirect,
+    refusal,
+    retry_after_s,
+)
 from arqsvc.infra.partial import Partial, open_partial
 from arqsvc.infra.redis import ArqRedis
 from arqsvc.infra.transfer import Check, Fetched, OnBytes, ask_for_rest, fits, receive
 from arqsvc.settings import Settings
 
-CONNECT_S = 5.0
-"""Longest wait for a connection: no network at all is said within this time."""
 REDIRECTS = 5
 GOES = 5
 """How often one call takes up a transfer that breaks off, as long as each go brings something."""

@@ -11,6 +11,8 @@ import httpx
 
 from arqsvc.errors import ArqsvcError, SourceRefused, SourceUnavailable
 
+CONNECT_S = 5.0
+"""Longest wait for a connection: no network at all is said within this time."""
 CHECK_NETWORK = "Check the network, or the proxy variables (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."
 LATER = {408, 425}
 """Statuses of the 4xx that a later try may not meet."""
@@ -29,7 +31,7 @@ def http_errors(host: str, where: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except httpx.ConnectTimeout as error:
-        raise _unreachable(host, "no connection within some seconds") from error
+        raise _unreachable(host, f"no connection within {CONNECT_S:g} s") from error
     except httpx.PoolTimeout as error:
         raise SourceUnavailable(f"This worker has no free connection for {host}. It tries again.", host=host) from error
     except httpx.TimeoutException as error:

@@ -59,13 +59,9 @@ class Partial:
 
     async def take_up(self, url: str) -> None:
         """Go on with what lies there, if it is a part of what is asked for now."""
-        if not self._lasts:
-            return
-        with suppress(OSError, ValueError, TypeError):
-            note = Note(**json.loads(self._beside.read_bytes()))
-            if note.url == url and note.validator:
-                self.note = note
-                await asyncio.to_thread(self._read_prefix)
+        if self._lasts and (note := self._read_note()) and note.url == url and note.validator:
+            await asyncio.to_thread(self._read_prefix)
+            self.note = note
 
     async def begin(self, note: Note | None) -> None:
         """Start over, with nothing in the file."""
@@ -122,6 +118,11 @@ class Partial:
 
     def _start_digests(self) -> None:
         self._sha256, self._md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+
+    def _read_note(self) -> Note | None:
+        with suppress(OSError, ValueError, TypeError):  # none is there, or not one of ours
+            return Note(**json.loads(self._beside.read_bytes()))
+        return None
 
     def _read_prefix(self) -> None:
         with self.path.open("rb") as file:

@@ -14,7 +14,7 @@ export class Problem extends Error {
   }
 }
 
-const AWAY = { title: "The service does not answer", detail: "It is not running, or the connection to it is broken." };
+const AWAY = { title: "The service does not answer", detail: "arqsvc is not running, or the connection to it is broken." };
 
 async function request(path, options) {
   try {

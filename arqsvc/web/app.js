@@ -110,7 +110,7 @@ async function findName(row) {
   row.update(row.job);
 }
 
-/** Keep streams open to what runs first, then to what waits longest; what is blocked has nothing to tell. */
+/** Keep streams open to what runs first, then to what waits longest; what is blocked has none. */
 function follow() {
   for (const [id, stream] of streams) {
     if (rows.has(id) && !rows.get(id).ended && stream.readyState !== EventSource.CLOSED) continue;
@@ -170,23 +170,21 @@ async function submit(row, file, signal) {
   }
 }
 
-/** Ask for an analysis of each accession in the field; what is refused goes back there, above the API's words. */
+/** Ask for an analysis of each accession in the field; what is refused goes back, above the API's words. */
 async function order(event) {
   event.preventDefault();
   const field = $("accession");
   const left = new Set(field.value.match(/[^\s,;]+/g));
   const words = new Set();
-  field.value = ""; // so that pressing twice asks once
+  field.value = $("refused").textContent = ""; // so that pressing twice asks once
   for (const accession of [...left]) {
     try {
       enter(await post(`/jobs/${KIND}`, { params: { accession } }));
       left.delete(accession);
     } catch (error) {
-      if (error.status !== 422) {
-        disconnected(error);
-        break;
-      }
-      for (const { detail } of error.errors) words.add(detail);
+      if (!(error instanceof Problem)) throw error;
+      for (const { detail } of error.errors ?? [error]) words.add(detail);
+      if (error.status !== 422) break;
     }
   }
   if (left.size) field.value = [...left, field.value].join(" ").trim();
@@ -195,7 +193,7 @@ async function order(event) {
   poll();
 }
 
-/** Show the job that an answer to the person brought, and return its row. */
+/** Show the job that an answer brought, and return its row. */
 function enter(job) {
   show(job, performance.now());
   const row = rows.get(job.id);

@@ -16,11 +16,11 @@ const NUMBERS = {
   ],
   "genomes.download": ({ size_bytes, sha256 }) => [
     ["Size", bytes(size_bytes)],
-    ["Verified", `${sha256.slice(0, 7)}…`, `SHA-256 ${sha256}`],
+    ["Verified", sha256.slice(0, 7), `SHA-256 ${sha256}`],
   ],
 };
 
-export const rows = new Map(); // by id of the job, in any order
+export const rows = new Map(); // by id of the job
 export const names = new Map(); // by id of the file; null: asked, not known
 
 /** A job as the API tells it; or a file on its way to become one, which has a `name` and no `id`. */
@@ -62,7 +62,7 @@ export class Row {
     return this.job.needs ?? [];
   }
 
-  /** The rows of what it needs, as far as they are known. */
+  /** The rows of what it needs, where known. */
   get needed() {
     return this.needs.map(({ id }) => rows.get(id)).filter(Boolean);
   }
@@ -82,7 +82,7 @@ export class Row {
     return result?.organism || result?.accession || this.name || `${kind} ${id.slice(-8)}`;
   }
 
-  /** What it was made of, as far as nothing else says it. */
+  /** What it was made of, if nothing else says it. */
   get source() {
     const { title, name, job: { kind, result } } = this;
     if (kind === "genomes.download") return "download";
@@ -90,15 +90,15 @@ export class Row {
   }
 
   get word() {
-    const { job: { tries, attempts = [] } } = this.live;
+    const { job: { state }, live: { job: { tries, attempts = [] } } } = this;
     const attempt = attempts.filter(({ outcome }) => outcome === "failed").length + 1;
     const again = attempt > 1 && !this.ended ? `, attempt ${attempt} of ${Math.max(attempt, tries)}` : "";
-    const { state } = this.job;
-    return (this.cancelling ? "cancelling" : this.throttled ? "throttled" : WORDS[state] ?? state) + again;
+    if (state === "scheduled" && this.throttled) return "throttled";
+    return (this.cancelling ? "cancelling" : WORDS[state] ?? state) + again;
   }
 
   get throttled() {
-    return this.job.state === "scheduled" && this.job.reason === "throttled";
+    return this.job.error?.code === "throttled";
   }
 
   get mark() {
@@ -117,8 +117,10 @@ export class Row {
       return `${step} · ${total === 0 ? bytes(done) : `${Math.floor(100 * fraction)}\u202f%`}`;
     }
     const { state, due_at, error } = this.job;
-    if (this.throttled) return error.detail.replace(/(?<= (until|at) )[\d:]+ UTC.*/, clock(due_at));
-    if (state === "scheduled") return `next attempt at ${clock(due_at)}`;
+    if (state === "scheduled") {
+      if (!this.throttled) return `next attempt at ${clock(due_at)}`;
+      return error.detail.replace(/(?<=until |at )[\d:]+ UTC.*/, clock(due_at));
+    }
     return { sending: "waits to be sent", queued: "waits for a worker", running: "starting" }[state] ?? "";
   }
 
@@ -179,7 +181,7 @@ export class Row {
 
   paintFiles() {
     const { parts } = this;
-    const files = [this, ...this.needed].flatMap(({ job }) => job.files ?? []);
+    const files = [this, ...(this.ended ? this.needed : [])].flatMap(({ job }) => job.files ?? []);
     for (const [part, name, label] of [["report", "report.html", "Report"], ["json", "result.json"]]) {
       const file = files.find((found) => found.name === name || (files.length === 1 && !label));
       if (file) parts[part].href = file.href;

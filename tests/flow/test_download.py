@@ -1,7 +1,11 @@
 """What a user sees of a download, for every way that NCBI has to go wrong; the other side is the mirror."""
 
+import asyncio
 import re
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from arqsvc.families import load_params
@@ -21,7 +26,7 @@ from tests.mirror import faults
 from tests.mirror.faults import Fault
 from tests.mirror.mirror import Mirror, running_mirror
 from tests.mirror.records import Records, md5
-from tests.servers import worker_process
+from tests.servers import ROOT, worker_process
 from tests.service import Service, open_service
 
 RECORD, ASSEMBLY = "NC_000932.1", "GCF_000000932.1"
@@ -347,7 +352,6 @@ async def test_a_package_that_is_not_whole_is_not_taken(site: Site) -> None:
         (faults.wrong_md5(), "genbank", "has MD5 .* and the package declares"),
         (faults.truncated_member(with_md5=False), "genbank", "it ends in the sequence of NC_000932"),
         (faults.truncated_member(with_md5=False), "fasta", "bp of assembly GCF_000000932.1, which has 154,478 bp"),
-        (faults.other_record("GCF_000000932.2"), "genbank", "holds 0 files genomic.gbff of GCF_000000932.1, not one"),
         (faults.maintenance(), "genbank", "an HTML page in place of a zip archive"),
     ]
     for fault, kind, said in cases:
@@ -357,23 +361,39 @@ async def test_a_package_that_is_not_whole_is_not_taken(site: Site) -> None:
         assert re.search(said, detail), (fault.name, detail)
         assert detail.startswith("NCBI's tree of genomes does not hold assembly GCF_000000932.1. NCBI Datasets sent ")
         site.nothing_is_left()
+    other = faults.other_record("GCF_000000932.2")  # whole, and without what was asked for: so it will be next time
+    told = await site.first_outcome(ASSEMBLY, "genbank", genomes=faults.status(404), download=other)
+    assert (told["state"], told["reason"]) == ("failed", "source_refused")
+    assert "holds 0 files genomic.gbff of GCF_000000932.1, not one. The assembly may" in told["error"]["detail"]
     assert not await DownloadRecord.exists()
 
 
-async def test_the_fleet_keeps_to_three_requests_a_second(settings: Settings, mirror: Mirror) -> None:
-    mirror.enforce = True
-    for number in range(7):
-        mirror.records.add(f"NC_90000{number}.1", mirror.records.records[RECORD].text)
-    async with open_service(settings, load_params()) as service:
-        first = worker_process(service.settings, "arqsvc", "worker", env=mirror.environment)
-        second = worker_process(service.settings, "arqsvc", "worker", env=mirror.environment)
+@asynccontextmanager
+async def lone_mirror() -> AsyncIterator[dict[str, str]]:
+    """Run a mirror in a process of its own, whose clock nothing else holds up; yields its variables."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.mirror", cwd=ROOT, stdin=DEVNULL, stdout=PIPE
+    )
+    try:
+        assert process.stdout
+        lines = [(await process.stdout.readline()).decode().split()[1] for _ in range(3)]
+        yield dict(line.split("=", 1) for line in lines)
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def test_the_fleet_keeps_to_three_requests_a_second(settings: Settings) -> None:
+    async with lone_mirror() as environment, open_service(settings, load_params()) as service:
+        first = worker_process(service.settings, "arqsvc", "worker", env=environment)
+        second = worker_process(service.settings, "arqsvc", "worker", env=environment)
         async with first, second:
-            jobs = [
-                await service.client.submit("genomes.download", {"accession": f"NC_90000{number}.1"})
-                for number in range(7)
-            ]
+            asked = [{"accession": f"NC_90000{number}.1"} for number in range(8)]
+            jobs = [await service.client.submit("genomes.download", params) for params in asked]
             ended = [await service.client.result(job["id"]) for job in jobs]
-    assert {job["reason"] for job in ended} == {"source_refused"}  # it is another record: one request each
-    assert {seen.status for seen in mirror.requests} == {200}
-    assert len(mirror.requests) == 7
-    assert mirror.fullest_second() == 3
+        url = environment["ARQSVC_EUTILS_URL"].replace("/entrez/eutils", "/_requests")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            times = [seen["time"] for seen in (await http.get(url)).json()]
+    assert {job["reason"] for job in ended} == {"source_refused"}  # NCBI has none of them: one request each
+    assert len(times) == len(jobs)
+    assert all(after - before >= 1 for before, after in zip(times, times[3:], strict=False))

@@ -31,8 +31,8 @@ class Asked:
 class Reply:
     """What a test writes as its answer."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
 
     async def send(self, *pieces: bytes) -> None:
         """Send these bytes as they are, and wait until they are on their way."""
@@ -47,6 +47,13 @@ class Reply:
 
     async def head(self, status: str, *headers: str) -> None:
         await self.send("\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode())
+
+    async def tunnel(self, port: int) -> None:
+        """Be the connection to another port, until one end has enough."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pump(self._reader, writer))
+            group.create_task(_pump(reader, self._writer))
 
     def cut(self) -> None:
         """End the connection here."""
@@ -89,7 +96,7 @@ async def loopback(tls: ssl.SSLContext | None = None) -> AsyncIterator[Loopback]
                     asked = _parse(await reader.readuntil(b"\r\n\r\n"))
                     source.asked.append(asked)
                     assert source.answers
-                    await source.answers(asked, Reply(writer))
+                    await source.answers(asked, Reply(reader, writer))
         finally:
             connections.discard(task)
             writer.close()
@@ -104,6 +111,14 @@ async def loopback(tls: ssl.SSLContext | None = None) -> AsyncIterator[Loopback]
             for connection in connections:
                 connection.cancel()
             await asyncio.wait(connections)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
 
 
 def _parse(head: bytes) -> Asked:

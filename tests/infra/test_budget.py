@@ -201,6 +201,12 @@ async def test_a_redis_that_forgot_does_not_give_the_burst_again(budgets: Budget
     assert time.monotonic() - last_s > 1
 
 
+async def test_a_turn_that_comes_too_late_to_be_kept_is_let_go(budgets: Budgets, redis: ArqRedis) -> None:
+    await redis.client_pause(150)  # its answer is on the way for so long
+    await budgets.slot(Budget("host", 5))
+    assert await redis.llen("arqsvc:budget:{host}:starts") == 2  # type: ignore[misc]
+
+
 async def test_turns_of_a_clock_that_was_set_back_do_not_stop_everything(budgets: Budgets, redis: ArqRedis) -> None:
     ahead_ms = round((time.time() + 3600) * 1000)
     await redis.lpush("arqsvc:budget:{host}:starts", ahead_ms)  # type: ignore[misc]

@@ -18,6 +18,7 @@ from arqsvc import __version__
 from arqsvc.errors import CannotStart, SourceRefused, SourceUnavailable, Throttled
 from arqsvc.infra.budget import Budget
 from arqsvc.infra.http import Http
+from arqsvc.infra.redis import open_redis
 from tests.infra.loopback import Answers, Asked, Loopback, Reply, always, client, in_turn, loopback
 
 ANY = Budget("loopback", 1000)
@@ -271,10 +272,42 @@ async def test_the_proxy_of_the_environment_is_used_but_for_what_it_excepts(
 async def test_https_goes_through_a_tunnel_of_the_proxy_and_takes_one_turn_of_the_budget(
     tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with loopback() as proxy:
-        proxy.answers = always("403 No way")
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    async with loopback(server) as source, loopback() as proxy:
+
+        async def through(asked: Asked, reply: Reply) -> None:
+            await reply.head("200 Connected")
+            await reply.tunnel(source.port)
+
+        source.answers, proxy.answers = echo, in_turn(through, always("403 No way"))
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        async with client(tmp_path, redis_url) as http:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        async with client(tmp_path, redis_url) as http, open_redis(redis_url) as redis:
+            answer = await http.get(f"{source.url}/a", budget=Budget("host", 9))
+            assert answer.body == b"GET /a"
+            assert await redis.llen("arqsvc:budget:{host}:starts") == 1  # type: ignore[misc]
             with pytest.raises(SourceUnavailable, match="cannot be reached: the proxy says '403 No way'"):
                 await http.get("https://example.invalid/a", budget=ANY)
-    assert [(asked.method, asked.target) for asked in proxy.asked] == [("CONNECT", "example.invalid:443")]
+        assert [(asked.method, asked.target) for asked in proxy.asked] == [
+            ("CONNECT", source.host),
+            ("CONNECT", "example.invalid:443"),
+        ]
+
+
+async def test_every_hop_and_every_go_takes_a_turn(
+    http: Http, source: Loopback, tmp_path: Path, redis_url: str
+) -> None:
+    async def cut(asked: Asked, reply: Reply) -> None:
+        await reply.head("200 OK", "Content-Length: 10000", 'ETag: "one"')
+        await reply.send(bytes(5000))
+        reply.cut()
+
+    rest = always("206 Part", bytes(5000), "Content-Range: bytes 5000-9999/10000")
+    source.answers = in_turn(redirects("/b"), cut, redirects("/c"), rest, echo)
+    await http.download(source.url, tmp_path / "file", budget=Budget("host", 100))
+    await http.get(source.url, budget=Budget("host", 100))
+    async with open_redis(redis_url) as redis:
+        assert await redis.llen("arqsvc:budget:{host}:starts") == len(source.asked) == 5  # type: ignore[misc]

@@ -5,6 +5,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -187,6 +188,56 @@ async def test_a_source_that_cuts_again_and_again_is_given_up_after_five_goes(
         await http.download(source.url, partial, budget=ANY)
     assert len(source.asked) == 5
     assert partial.stat().st_size == 25_000
+
+
+async def test_a_source_that_denies_the_rest_at_the_last_go_is_given_up(
+    http: Http, source: Loopback, partial: Path
+) -> None:
+    cuts = [serves(DATA, ETAG, until=5000 * go) for go in range(1, 5)]
+    source.answers = in_turn(*cuts, always("416 No"))
+    with pytest.raises(SourceUnavailable, match="does not send the rest of the file, nor the whole of it"):
+        await http.download(source.url, partial, budget=ANY)
+    assert left(partial) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_a_source_does_what_comes_whole_is_one_file_and_never_pieces_of_two(
+    http: Http, source: Loopback, partial: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    files = {f'"{number}"': chance.randbytes(30_000) for number in range(2)}
+
+    async def whim(asked: Asked, reply: Reply) -> None:
+        etag, data = chance.choice(list(files.items()))
+        start = int(asked.range[6:-1]) if asked.range else 0
+        shift = chance.choice([0, 0, 0, 1])
+        match chance.choice(["whole", "rest", "rest", "rest", "cut", "cut", "503", "416"]):
+            case "503":
+                await reply.status("503 Oh")
+            case "416" if asked.range:
+                await reply.status("416 No", b"", f"Content-Range: bytes */{len(data) - shift}")
+            case "rest" if asked.range and asked.headers["if-range"] == etag:
+                part = f"Content-Range: bytes {start + shift}-{len(data) - 1}/{len(data)}"
+                await reply.head("206 Part", part, f"Content-Length: {len(data) - start - shift}", f"ETag: {etag}")
+                await reply.send(data[start + shift : chance.choice([None, start + 7000])])
+                reply.cut()
+            case way:
+                await reply.head("200 OK", f"Content-Length: {len(data)}", f"ETag: {etag}")
+                await reply.send(data[: None if way == "whole" else chance.randrange(len(data))])
+                reply.cut()
+
+    source.answers = whim
+    whole = 0
+    for _ in range(40):
+        try:
+            fetched = await http.download(source.url, partial, budget=ANY)
+        except (SourceUnavailable, SourceRefused):
+            continue
+        whole += 1
+        assert fetched.etag
+        assert is_data(fetched, files[fetched.etag])
+        fetched.path.unlink()
+    assert whole > 5
 
 
 async def test_another_file_by_now_begins_anew(http: Http, source: Loopback, partial: Path) -> None:

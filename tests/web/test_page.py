@@ -18,7 +18,9 @@ from tests.service import Service
 from tests.web.browser import open_tab
 
 WEB = Path(arqsvc.__file__).parent / "web"
-LIMIT_BYTES = 32_000
+LIMIT_BYTES = 36_000
+"""All that a browser loads. Files alone took 32,000, accessions and their downloads 4,000 more; the JS and CSS of a
+whole dashboard are to stay below 60,000."""
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -170,7 +172,7 @@ async def test_a_person_goes_from_the_link_to_the_report(tmp_path: Path) -> None
         assert told[0] == "mine.gbk.gz sending waits to be sent"
         assert [line for line in told if line.startswith("mine.gbk.gz running visualization")]
         assert await tab.value("document.querySelector('.job .title').textContent") == "Arabidopsis thaliana"
-        assert await tab.value("document.querySelector('.length').textContent") == "154\u202fkb"
+        assert await tab.value("document.querySelector('.numbers dd').textContent") == "154\u202fkb"
         assert await tab.value("document.querySelector('#connection').textContent") == "live"
 
         await tab.choose("#file", hostile)

@@ -21,9 +21,13 @@ Locate = Callable[[], Awaitable[Remote]]
 Fits = Callable[[Remote, Verified], None]
 
 _VERIFY = {"genbank": verify_genbank, "fasta": verify_fasta}
-_FOR_GOOD = {"contig_only", "no_sequence", "protein", "asn1", "xml", "json"}
+_FOR_GOOD = {"contig_only", "no_sequence", "protein", "asn1", "xml", "json", "no_member"}
 """Reasons of BadInput that a later try would meet again."""
-_WITHOUT_SEQUENCE = {"contig_only", "no_sequence"}
+_ADVICE = {
+    "contig_only": " Ask for an assembly that holds it.",
+    "no_sequence": " Ask for an assembly that holds it.",
+    "no_member": " The assembly may have no annotation; ask for its sequence alone (format fasta).",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +148,9 @@ def _not_whole(remote: Remote, error: BadInput) -> ArqsvcError:
     """Return the error for a file that is not sound in itself: for good, or for now."""
     reason = str(error.facts["reason"])
     kind = SourceRefused if reason in _FOR_GOOD else SourceUnavailable
-    advice = " Ask for an assembly that holds it." if reason in _WITHOUT_SEQUENCE else ""
+    sent = f"{remote.service.name} sent {remote.asked.thing}, and it cannot be used"
     return kind(
-        f"{remote.service.name} sent {remote.asked.thing}, and it cannot be used: {error.detail}.{advice}",
+        f"{sent}: {error.detail}.{_ADVICE.get(reason, '')}",
         said=error.detail,
         reason=reason,
     )

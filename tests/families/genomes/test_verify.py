@@ -149,6 +149,14 @@ def test_a_real_record_cut_at_many_places_is_refused(tmp_path: Path) -> None:
         assert refused(verify_genbank, written(tmp_path, whole[:cut])) in ("truncated", "empty")
 
 
+@pytest.mark.shared_data
+def test_a_small_real_record_cut_at_any_byte_is_refused(tmp_path: Path, shared_data: Path) -> None:
+    whole = (shared_data / "genomes" / "odd" / "D12555_no_cds.gbk").read_bytes().rstrip()
+    assert verify_genbank(written(tmp_path, whole)).records == 1
+    for cut in range(len(whole)):
+        assert refused(verify_genbank, written(tmp_path, whole[:cut])) in ("truncated", "empty", "not_genbank")
+
+
 DIFFERENT = {
     "malformed_features": "annotation is the analysis's affair",
     "duplicate_record": "names are held against each other by the analysis alone",
@@ -276,7 +284,9 @@ def test_a_package_without_the_file_is_refused(tmp_path: Path) -> None:
         == "member_missing"
     )
     bare = {"README.md": b"# about\n"}
-    assert unpacked(package(tmp_path, bare)) == "member_missing"
+    assert unpacked(package(tmp_path, bare)) == "no_member"
+    twice = {**MEMBERS, f"{DATA}GCF_1.1/more_genomic.gbff": b""}
+    assert unpacked(package(tmp_path, twice)) == "no_member"
 
 
 def test_a_package_that_lacks_another_file_of_its_catalog_is_refused(tmp_path: Path) -> None:

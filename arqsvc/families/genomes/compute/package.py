@@ -44,7 +44,8 @@ def unpack_member(package: Path, accession: str, suffix: str, out: Path) -> Unpa
 
     Raises:
         BadInput: `broken_zip`, the archive or a member is damaged; `member_mismatch`, a member is not what the package
-            declares; `member_missing`, a file of its catalog, or the wanted one, is not in it.
+            declares; `member_missing`, a file of its catalog is not in it; `no_member`, it is complete and has no such
+            file, or several.
     """
     with _zip_faults(), zipfile.ZipFile(package) as archive:
         names = [member.filename for member in archive.infolist() if not member.is_dir()]
@@ -60,7 +61,7 @@ def unpack_member(package: Path, accession: str, suffix: str, out: Path) -> Unpa
                 else:
                     _read(member, declared.get(name), name, None)
     if found is None:
-        _refuse(f"the package holds {len(wanted)} files {suffix} of {accession}, not one", "member_missing")
+        _refuse(f"the package holds {len(wanted)} files {suffix} of {accession}, not one", "no_member")
     return found
 
 

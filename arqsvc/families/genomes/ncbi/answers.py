@@ -30,8 +30,9 @@ _BAD_KEY = ("apikeyinvalid", "invalidapikey", "apikeynotvalid", "apikeynotfound"
 _TOO_FAST = ("ratelimitexceeded", "toomanyrequests")
 _UNKNOWN = ("failedtounderstandid", "idlistisempty", "cannotprocessidlist", "invaliduid", "emptyidlist")
 _PASSING = (
-    "temporar", "unavailable", "timeout", "timedout", "tryagain", "backend", "servererror", "exception", "unableto",
-    "failedtoretrieve", "forwardingrequest", "couldntresolve", "couldnotconnect", "errorreading",
+    "temporar", "unavailable", "timeout", "timedout", "tryagain", "backend", "servererror", "exception",
+    "unabletoobtain", "unabletoconnect", "failedtoretrieve", "forwardingrequest", "couldntresolve", "couldnotconnect",
+    "errorreading",
 )  # fmt: skip
 """What E-utilities say of themselves when a later try may succeed; under status 400 too."""
 

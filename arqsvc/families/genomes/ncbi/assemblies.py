@@ -75,8 +75,8 @@ class Assemblies:
                 raise both(detail, **second.facts) from error
         return await self._listed(accession)
 
-    async def in_tree(self, assembly: Assembly, format: str) -> Remote:  # noqa: A002
-        """Return where the file is in the tree, with its declared MD5.
+    async def in_tree(self, assembly: Assembly, form: str) -> Remote:
+        """Return where the file is in the tree, with its declared MD5; `form` is `genbank` or `fasta`.
 
         Raises:
             SourceRefused, SourceUnavailable, Throttled: it is not there, or no answer.
@@ -87,15 +87,15 @@ class Assemblies:
             sums = {name: md5 for md5, name in _SUM.findall(body.decode("utf-8", "replace"))}
             if not sums:
                 raise asked.unusable(body, "a list of checksums")
-        name = folder.rpartition("/")[2] + _TREE_SUFFIXES[format]
+        name = folder.rpartition("/")[2] + _TREE_SUFFIXES[form]
         if name not in sums:
             raise SourceRefused(f"{self.tree.name} has no file {name}: the assembly may have no annotation there.")
         url = f"{self.tree.url}/{folder}/{name}"
         return Remote(self.tree, asked, url, expects="gzip", name=name, declared_md5=sums[name])
 
-    async def package(self, assembly: Assembly, format: str) -> Remote:  # noqa: A002
-        """Return where the package of Datasets is, a zip archive with the file among others."""
-        kind, suffix = _PACKAGED[format]
+    async def package(self, assembly: Assembly, form: str) -> Remote:
+        """Return where the package of Datasets is, a zip archive with the file among others; `form` as above."""
+        kind, suffix = _PACKAGED[form]
         return Remote(
             self.datasets,
             _asked(self.datasets, assembly.accession),

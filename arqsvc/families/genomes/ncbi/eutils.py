@@ -63,14 +63,14 @@ class Eutils:
                 raise asked.meaning(plain(body.decode("utf-8", "replace"))) or asked.unknown()
         return found
 
-    async def record(self, accession: Accession, format: str) -> Remote:  # noqa: A002 - the word that callers send
-        """Return where the record is; E-utilities say neither its length nor its digest."""
+    async def record(self, accession: Accession, form: str) -> Remote:
+        """Return where the record is, as `genbank` or `fasta`; E-utilities say neither its length nor its digest."""
         return Remote(
             self.service,
             _asked(self.service, accession),
             f"{self.service.url}/efetch.fcgi",
-            expects=format,
-            params=self._query(accession, rettype=_RETTYPES[format], retmode="text"),
+            expects=form,
+            params=self._query(accession, rettype=_RETTYPES[form], retmode="text"),
         )
 
     def _query(self, accession: Accession, **more: str) -> Values:

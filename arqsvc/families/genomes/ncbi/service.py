@@ -49,7 +49,7 @@ class Service:
         try:
             yield
         except (SourceRefused, SourceUnavailable) as error:
-            if "said" not in error.facts:
+            if "status" not in error.facts:
                 raise
             raise await self._meant(_explained(error, asked)) from error
         except Throttled as error:
@@ -65,7 +65,7 @@ class Service:
 
 
 def _explained(error: SourceRefused | SourceUnavailable, asked: Asked) -> ArqsvcError:
-    said = plain(str(error.facts["said"]))
+    said = plain(str(error.facts.get("said", "")))
     if meaning := asked.meaning(said):
         return meaning
     words = f"{asked.service} answered {error.facts['status']} for {asked.thing}{said and f': {said!r}'}."
