@@ -12,7 +12,6 @@ from arqsvc.errors import BadInput, NotFound
 from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool, Usage
 from arqsvc.infra.storage import Storage, Stored
-from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 from arqsvc.jobs.record import JobRecord
@@ -90,13 +89,13 @@ class JobContext:
         assert isinstance(found, settings)
         return found
 
-    async def needed(self, kind: type[Params], result: type[S]) -> Needed[S]:
+    async def needed(self, kind: str, result: type[S]) -> Needed[S]:
         """Return what the job of this kind that this one needed has done.
 
         Raises:
             BadInput: content that it published is not in storage any more.
         """
-        (job,) = [need.id for need in await needs_of([self.job_id]) if need.kind == kind.kind]
+        (job,) = [need.id for need in await needs_of([self.job_id]) if need.kind == kind]
         row = await JobRecord.get(id=job)
         files = {file.name: self._input(file) for file in await FileRecord.filter(job_id=job)}
         return Needed(result.model_validate(row.result), files)

@@ -180,8 +180,8 @@ class Follow(Params, kind="test.follow", result=Said, queue="test", retries=QUIC
 
 @job(Follow)
 async def follow(ctx: JobContext, params: Follow) -> Said:
-    said = await ctx.needed(Say, Said)
-    shared = await ctx.needed(Share, Said)
+    said = await ctx.needed(Say.kind, Said)
+    shared = await ctx.needed(Share.kind, Said)
     return Said(text=f"{said.result.text} {shared.files['shared.txt'].path.read_text()}")
 
 
@@ -197,7 +197,7 @@ class FollowOn(Params, kind="test.follow_on", result=Said, queue="test", retries
 
 @job(FollowOn)
 async def follow_on(ctx: JobContext, params: FollowOn) -> Said:
-    return (await ctx.needed(Follow, Said)).result
+    return (await ctx.needed(Follow.kind, Said)).result
 
 
 class Unserved(Params, kind="test.unserved", result=Said, queue="unserved"):

@@ -51,5 +51,5 @@ async def _input(ctx: JobContext, params: Analyze) -> tuple[Input, Downloaded | 
     """Return the file to analyse, and where it came from if it was downloaded."""
     if params.file_id is not None:
         return await ctx.open(params.file_id), None
-    needed = await ctx.needed(Download, Downloaded)
+    needed = await ctx.needed(Download.kind, Downloaded)
     return needed.files[needed.result.name], needed.result

@@ -14,7 +14,7 @@ GeneticCode = Literal[
 """A translation table of NCBI."""
 
 ELSEWHERE = {
-    Kind.WGS_SET: "It names a set of contigs and has no sequence of its own; ask for its assembly (GCA_... or GCF_...).",
+    Kind.WGS_SET: "It has no sequence of its own; ask for its assembly (GCA_... or GCF_...).",
     Kind.PROTEIN: "Ask for the nucleotide record that codes for it, or for the assembly.",
     Kind.RUN: "Reads are downloaded from ENA or SRA; ask here for an assembly or a nucleotide record.",
 }
