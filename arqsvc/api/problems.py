@@ -28,12 +28,15 @@ class ProblemResponse(JSONResponse):
 def invalid(error: ValidationError, *, at: str = "") -> InvalidParams:
     """Return pydantic's faults as one error, each with a JSON Pointer below `at`."""
     faults = [
-        {"pointer": at + "".join(f"/{_escaped(part)}" for part in fault["loc"]), "detail": fault["msg"]}
+        {
+            "pointer": at + "".join(f"/{_escaped(part)}" for part in fault["loc"]),
+            "detail": fault["msg"].removeprefix("Value error, "),
+        }
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     first = faults[0]
     more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
-    return InvalidParams(f"{first['pointer'] or '/'}: {first['detail']}{more}.", errors=faults)
+    return InvalidParams(f"{first['pointer'] or '/'}: {first['detail'].rstrip('.')}{more}.", errors=faults)
 
 
 def fault(pointer: str, detail: str) -> InvalidParams:
