@@ -4,7 +4,9 @@ import asyncio
 import re
 import time
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
+from urllib.parse import quote, quote_plus
 
 import httpx
 
@@ -18,6 +20,11 @@ SAID_BYTES = 4096
 SAID_CHARACTERS = 200
 SAID_S = 5.0
 """How much of an error page is read, and told, and how long it may take."""
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_JSON_ERROR = tuple(
+    re.compile(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.)*)"') for name in ("message", "error", "detail", "title")
+)
+"""Where an error stands, the best place first; beside it may stand what is nobody's business, as our own address."""
 _GZIP = {"gzip", "x-gzip"}
 _GZIP_WINDOW = 31
 """zlib's word for "with the header and checksum of gzip"."""
@@ -66,7 +73,8 @@ class Body:
         return f"after {self._start + self.received_bytes:,}{of} bytes"
 
     async def _raw(self) -> bytes:
-        piece = await anext(self._pieces, b"")
+        async with asyncio.timeout(self._stall_s):  # what drips around the bytes is no piece, and no silence either
+            piece = await anext(self._pieces, b"")
         self.received_bytes += len(piece)
         now = time.monotonic()
         if piece and (passed_s := now - self._since) >= self._stall_s:
@@ -120,7 +128,7 @@ def _declared(response: httpx.Response) -> int | None:
 
 
 async def said(response: httpx.Response, secrets: tuple[str, ...]) -> str:
-    """Return the beginning of what an error page says: of HTML its title, of a binary nothing, and no secret."""
+    """Return the beginning of what an error page says: of HTML its title, of JSON its message, and no secret."""
     kind = response.headers.get("Content-Type", "text/plain").lower()
     if not re.search("text|json|xml|html", kind):
         return ""
@@ -130,11 +138,28 @@ async def said(response: httpx.Response, secrets: tuple[str, ...]) -> str:
             page = await Body(response, SAID_S).head(SAID_BYTES)
     text = page[:SAID_BYTES].decode(errors="replace")
     if "<html" in text.lower():
-        title = re.search(r"<title[^>]*>(.*?)</title", text, re.IGNORECASE | re.DOTALL)
-        text = title[1] if title else ""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "(hidden)")
-    return " ".join(text.split())[:SAID_CHARACTERS]
+        text = _first(text, _TITLE)
+    elif text.lstrip().startswith("{"):
+        text = _first(text, *_JSON_ERROR)
+    text = "".join(letter for letter in text if letter.isprintable() or letter.isspace())
+    return " ".join(hide(text, secrets).split())[:SAID_CHARACTERS]
+
+
+def _first(text: str, *places: re.Pattern[str]) -> str:
+    return next((found[1] for place in places if (found := place.search(text))), "")
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without these secrets, as they are or quoted for a URL.
+
+    >>> hide("no key K/1 of ME@a.org: ?api_key=k%2f1&email=me%40a.org", ["k/1", "me@a.org"])
+    'no key (hidden) of (hidden): ?api_key=(hidden)&email=(hidden)'
+    """
+    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    if not forms:
+        return text
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), "(hidden)", text, flags=re.IGNORECASE)
 
 
 def plain(url: httpx.URL) -> str:

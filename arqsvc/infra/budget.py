@@ -28,11 +28,8 @@ REDIS_AGAIN_S = 0.2
 
 FIRST_PAUSE_S = 1.0
 LONGEST_GROWN_PAUSE_S = 60.0
-LONGEST_PAUSE_S = 86_400.0
-"""Longest wait that a host may ask for: more than a day is taken for a mistake of its clock."""
-
-NAME_DAY_S = 43_200.0
-"""From which wait on a time of day needs its day."""
+LONGEST_PAUSE_S = 3600.0
+"""Longest wait at a time: one wrong Retry-After must not stop a host for days, and who comes back is told again."""
 
 KEEP_S = 60.0
 """How long the starts of requests are known; what was asked in this time and is not known any more, Redis lost."""
@@ -228,10 +225,9 @@ def _ms(seconds: float) -> int:
 
 def _throttled(budget: Budget, delay_s: float, words: str, **facts: Any) -> Throttled:
     until = (datetime.now(UTC) + timedelta(seconds=delay_s)).replace(microsecond=0)
-    day = "%Y-%m-%d " if delay_s > NAME_DAY_S else ""
     said = f" It said: {facts['said']}" if facts.get("said") else ""
     return Throttled(
-        f"{words} {until:{day}%H:%M:%S} UTC.{said}",
+        f"{words} {until:%H:%M:%S} UTC.{said}",
         delay_s=delay_s,
         until=until.isoformat().replace("+00:00", "Z"),
         host=budget.host,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 
 from arqsvc import __version__
 from arqsvc.errors import CannotStart, SourceRefused, SourceUnavailable, Throttled
-from arqsvc.infra.body import Body, plain, said
+from arqsvc.infra.body import Body, hide, plain, said
 from arqsvc.infra.budget import Budget, Budgets
 from arqsvc.infra.http_errors import (
     BROKEN,
@@ -64,17 +65,23 @@ class _Asked:
 
 
 class _Turn:
-    """Takes a turn of the budget at the last moment: once connected, right before the request is written."""
+    """Takes a turn of the budget at the last moment: once connected, right before the request is written.
 
-    def __init__(self, budgets: Budgets, budget: Budget) -> None:
-        self._budgets, self._budget = budgets, budget
+    From then on the time runs: all that comes before the body must have come after `stall_s`, however it drips.
+    """
+
+    def __init__(self, budgets: Budgets, budget: Budget, deadline: asyncio.Timeout, stall_s: float) -> None:
+        self._budgets, self._budget, self._deadline, self._stall_s = budgets, budget, deadline, stall_s
         self.connected = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
             self.connected = True
-        elif event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-            await self._budgets.slot(self._budget)
+        elif event == "http11.send_request_headers.started":
+            if info["request"].method != b"CONNECT":
+                self._deadline.reschedule(None)
+                await self._budgets.slot(self._budget)
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._stall_s)
 
 
 class Http:
@@ -195,18 +202,20 @@ class Http:
                 await response.aclose()
         raise SourceRefused(
             f"{_host(asked.url)} sends us from one address to the next: after {REDIRECTS} redirects again, "
-            f"to {plain(url)}.",
+            f"to {hide(plain(url), asked.secrets)}.",
             host=_host(asked.url),
         )
 
     async def _send(self, url: httpx.URL, headers: Mapping[str, str], budget: Budget) -> httpx.Response:
         await self.budgets.look(budget)
         while True:
-            turn = _Turn(self.budgets, budget)
+            deadline = asyncio.timeout(None)
+            turn = _Turn(self.budgets, budget, deadline, self._stall_s)
             request = self._client.build_request("GET", url, headers=headers, extensions={"trace": turn})
             with http_errors(_host(url), lambda: "before it answered"):
                 try:
-                    return await self._client.send(request, stream=True)
+                    async with deadline:
+                        return await self._client.send(request, stream=True)
                 except BROKEN as error:
                     if turn.connected or is_bad_redirect(error):
                         raise
@@ -279,10 +288,25 @@ def _host(url: httpx.URL) -> str:
 
 
 def _next(response: httpx.Response) -> httpx.URL:
-    """Return where a redirect leads."""
+    """Return where a redirect leads: nowhere that only we can reach, or that anybody could pretend to be."""
     assert response.next_request
-    url = response.next_request.url
-    if response.url.scheme == "https" and url.scheme != "https":
-        host = _host(response.url)
-        raise SourceRefused(f"{host} sends us from https to {url.scheme}, which is not safe.", host=host)
-    return url
+    here, url = response.url, response.next_request.url
+    if url.scheme not in {"http", "https"}:
+        wrong = "to an address that is neither http nor https"
+    elif here.scheme == "https" and url.scheme == "http":
+        wrong = "from https to http, which is not safe"
+    elif _is_public(here) and not _is_public(url):
+        wrong = "to an address that is not public"
+    elif _is_public(here) and url.scheme == "http" and url.host != here.host:
+        wrong = "to another host by http, which is not safe"
+    else:
+        return url
+    raise SourceRefused(f"{_host(here)} sends us {wrong}.", host=_host(here))
+
+
+def _is_public(url: httpx.URL) -> bool:
+    """Return whether the host is one for all the world, as far as its address tells; a name is taken for one."""
+    try:
+        return ip_address(url.host).is_global
+    except ValueError:
+        return True

@@ -34,7 +34,7 @@ def http_errors(host: str, where: Callable[[], str]) -> Iterator[None]:
         raise _unreachable(host, f"no connection within {CONNECT_S:g} s") from error
     except httpx.PoolTimeout as error:
         raise SourceUnavailable(f"This worker has no free connection for {host}. It tries again.", host=host) from error
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         raise stalled(host, where()) from error
     except httpx.ProxyError as error:
         raise _unreachable(host, f"the proxy says {str(error)[:100]!r}") from error
@@ -46,8 +46,6 @@ def http_errors(host: str, where: Callable[[], str]) -> Iterator[None]:
         raise SourceUnavailable(f"The transfer from {host} broke off {where()}.", host=host) from error
     except ssl.SSLError as error:
         raise SourceUnavailable(f"The encrypted connection to {host} broke {where()}.", host=host) from error
-    except httpx.UnsupportedProtocol as error:
-        raise SourceRefused(f"{host} sends us to an address that is neither http nor https.", host=host) from error
 
 
 def is_bad_redirect(error: httpx.HTTPError) -> bool:

@@ -92,12 +92,11 @@ class Partial:
 
     def need(self, size_bytes: int) -> None:
         """Raise OutOfSpace if so much will not fit on the disk."""
-        folder = self.path.parent
-        free_bytes = shutil.disk_usage(folder).free
+        free_bytes = shutil.disk_usage(self.path.parent).free
         if free_bytes < size_bytes:
             raise OutOfSpace(
-                f"{folder} has {free_bytes:,} bytes free, and {size_bytes:,} are still to come. Free space there, or "
-                "choose another folder with ARQSVC_STORAGE_DIR.",
+                f"The storage of the service has {free_bytes:,} bytes free, and {size_bytes:,} are needed for what is "
+                "still to come. Free space there, or choose another folder with ARQSVC_STORAGE_DIR.",
                 free_bytes=free_bytes,
                 needed_bytes=size_bytes,
             )
@@ -151,7 +150,8 @@ class Partial:
 async def open_partial(path: Path, url: str) -> AsyncIterator[Partial]:
     """Open the file for us alone, with what an earlier process left of it.
 
-    Whoever comes while another writes it gets a file of its own beside it. What is refused for good leaves nothing.
+    Whoever comes while another writes it gets a file of its own beside it. What is refused for good, or does not fit
+    on the disk, leaves nothing.
 
     Raises:
         OutOfSpace: it cannot be made.
@@ -166,7 +166,7 @@ async def open_partial(path: Path, url: str) -> AsyncIterator[Partial]:
     try:
         await partial.take_up(url)
         yield partial
-    except (JobFailed, Rejected):
+    except (JobFailed, Rejected, OutOfSpace):  # on a full disk it would stand in the way of all others for a week
         partial.note = None
         raise
     finally:

@@ -4,8 +4,9 @@ import asyncio
 import errno
 import fcntl
 import hashlib
-import itertools
+import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -14,14 +15,21 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import _TemporaryFileWrapper
+from uuid import uuid4
 
 from arqsvc.errors import CannotStart, OutOfSpace
+
+logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
 INCOMING_S = 86_400
 """Seconds after which a file that never became whole is removed."""
 PARTIAL_S = 7 * 86_400
 """Seconds for which what came of a download waits to be continued."""
+RESERVE_BYTES = 2**30
+RESERVE_SHARE = 0.05
+"""What stays free of a disk, whichever is less: what never ends must not take the last of it from all others."""
+NAME_CHARACTERS = 150
 _UNWRITABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
 }  # fmt: skip
@@ -38,15 +46,22 @@ class Stored:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full, read-only or forbidden disk into OutOfSpace."""
+    """Turn a full, read-only or forbidden disk into OutOfSpace; which one is in the log, and not for every caller."""
     try:
         yield
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
+        why = os.strerror(error.errno or 0)
+        logger.warning("a disk cannot be written", extra={"folder": str(folder), "why": why})
         raise OutOfSpace(
-            f"{folder} cannot be written: {os.strerror(error.errno or 0)}. Free space there, or choose another folder."
+            f"A disk of the service cannot be written: {why}. Free space there; its log names the folder."
         ) from error
+
+
+def reserve_bytes(folder: Path) -> int:
+    """Return how much of this folder's disk stays free of what comes without saying how much it is."""
+    return min(RESERVE_BYTES, int(shutil.disk_usage(folder).total * RESERVE_SHARE))
 
 
 class Storage:
@@ -80,20 +95,22 @@ class Storage:
     async def adopt(self, path: Path, sha256: str) -> Stored:
         """Move a whole file of this file system, whose SHA-256 is known to be this, to its content's place.
 
+        What lies there already is replaced, since it may be damaged; who reads it goes on reading it.
+
         Raises:
             OutOfSpace: the disk is full or read-only.
         """
         with disk_errors(self.folder):
             return await asyncio.to_thread(self._adopt, path, sha256)
 
-    def set_aside(self, path: Path, name: str) -> Path:
-        """Move what must not be used to where a person may look at it; returns where, under this name and a number."""
-        for number in itertools.count(1):
-            kept = self._aside / f"{name}.{number}"
-            with suppress(FileExistsError), disk_errors(self.folder):
-                os.link(path, kept)
-                path.unlink()
-                break
+    def set_aside(self, path: Path, name: str, digest: str) -> Path:
+        """Move what must not be used to where a person may look at it; the same content lies there once.
+
+        Returns where: under this name, as far as a file may have it, and the beginning of the content's digest.
+        """
+        kept = self._aside / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)[:NAME_CHARACTERS]}.{digest[:16]}"
+        with disk_errors(self.folder):
+            path.replace(kept)
         return kept
 
     async def put(self, chunks: AsyncIterable[bytes]) -> Stored:
@@ -122,34 +139,43 @@ class Storage:
     def _put_path(self, path: Path) -> Stored:
         with path.open("rb") as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
-            if not self.path(sha256).exists():
+            if not self._lies(sha256, source.tell()):
                 source.seek(0)
                 with disk_errors(self.folder), tempfile.NamedTemporaryFile(dir=self._incoming) as file:
                     shutil.copyfileobj(source, file, CHUNK_BYTES)
                     self._keep(file, sha256)
             return Stored(sha256, path.stat().st_size)
 
+    def _lies(self, sha256: str, size_bytes: int) -> bool:
+        """Return whether this content is there, and not cut."""
+        with suppress(FileNotFoundError):
+            return self.path(sha256).stat().st_size == size_bytes
+        return False
+
     def _keep(self, file: "_TemporaryFileWrapper[bytes]", sha256: str) -> None:
-        """Make the new file durable under its hash; content that is there already stays as it is."""
+        """Make the new file durable under its hash; whole content that is there already stays as it is."""
         file.flush()
+        if self._lies(sha256, os.fstat(file.fileno()).st_size):
+            return
         os.fsync(file.fileno())
-        self._link(file.name, sha256)
+        second = self._incoming / uuid4().hex  # the first name goes when the file is closed
+        os.link(file.name, second)
+        try:
+            self._move(second, sha256)
+        finally:
+            second.unlink(missing_ok=True)
 
     def _adopt(self, path: Path, sha256: str) -> Stored:
         with path.open("rb") as file:
             os.fsync(file.fileno())
             size_bytes = os.fstat(file.fileno()).st_size
-        self._link(path, sha256)
-        path.unlink()
+        self._move(path, sha256)
         return Stored(sha256, size_bytes)
 
-    def _link(self, path: str | Path, sha256: str) -> None:
+    def _move(self, path: Path, sha256: str) -> None:
         target = self.path(sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, target)
-        except FileExistsError:
-            return
+        path.replace(target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

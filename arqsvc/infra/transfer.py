@@ -10,9 +10,11 @@ import httpx
 from arqsvc.errors import SourceUnavailable
 from arqsvc.infra.body import Body, is_encoded, plain
 from arqsvc.infra.partial import Note, Partial
-from arqsvc.infra.storage import disk_errors
+from arqsvc.infra.storage import disk_errors, reserve_bytes
 
 HEAD_BYTES = 4096
+LOOK_BYTES = 64 * 2**20
+"""After how much of a file of unknown length the disk is looked at again."""
 
 Check = Callable[[bytes, str], None]
 """Is given the first up to 4,096 bytes of a body and its content type; raises what ends the download."""
@@ -50,9 +52,9 @@ def fits(response: httpx.Response, part: Partial) -> bool:
         return True
     if part.note is None or is_encoded(response) or not (said := _content_range(response)):
         return False
-    etag = response.headers.get("ETag")
-    if part.note.etag and etag and etag != part.note.etag:
-        return False
+    known = {"ETag": part.note.etag, "Last-Modified": part.note.last_modified}
+    if any(value and response.headers.get(name, value) != value for name, value in known.items()):
+        return False  # not every source heeds If-Range
     start, total = said
     if response.status_code == 416:  # nothing is missing
         return total == part.size_bytes and part.note.size_bytes in {None, total}
@@ -106,6 +108,8 @@ async def receive(
                 raise _wrong_length(response, total, f"at least {part.size_bytes + len(piece):,}")
             with disk_errors(part.path.parent):
                 part.write(piece)
+            if total is None and part.size_bytes % LOOK_BYTES < len(piece):
+                part.need(reserve_bytes(part.path.parent))
             if on_bytes:
                 await on_bytes(part.size_bytes, total)
             piece = await body.read()

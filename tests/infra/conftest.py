@@ -1,12 +1,15 @@
-"""A pool that is looked after."""
+"""A pool that is looked after; a source on loopback, a client for it, and a place for what it sends."""
 
 import gc
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import psutil
 import pytest
 
+from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool
+from tests.infra.loopback import Loopback, client, loopback
 
 
 def mine() -> set[psutil.Process]:
@@ -23,3 +26,25 @@ async def pool() -> AsyncIterator[Pool]:
         yield pool
     assert mine() <= processes
     assert psutil.Process().num_fds() == descriptors
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[Loopback]:
+    """A server whose answers the test sets."""
+    async with loopback() as source:
+        yield source
+
+
+@pytest.fixture
+async def http(tmp_path: Path, redis_url: str) -> AsyncIterator[Http]:
+    """The client of a process."""
+    async with client(tmp_path, redis_url) as http:
+        yield http
+
+
+@pytest.fixture
+def partial(tmp_path: Path) -> Path:
+    """Where a download grows, in a folder of its own."""
+    folder = tmp_path / "partial"
+    folder.mkdir()
+    return folder / "file"

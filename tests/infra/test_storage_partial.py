@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -47,15 +48,43 @@ async def test_a_whole_file_is_moved_and_not_copied_and_comes_to_lie_where_a_cop
     assert not path.exists()
 
 
-async def test_content_that_is_there_already_stays_as_it_is(storage: Storage, tmp_path: Path) -> None:
+async def test_content_that_is_there_already_is_stored_once(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(DATA)
     stored = await storage.put_path(tmp_path / "a")
     number = storage.path(SHA256).stat().st_ino
+    assert (await storage.put_path(tmp_path / "a"), await storage.put(pieces(DATA))) == (stored, stored)
+    assert storage.path(SHA256).stat().st_ino == number
     path = storage.partial("a")
     path.write_bytes(DATA)
     assert await storage.adopt(path, SHA256) == stored
-    assert storage.path(SHA256).stat().st_ino == number
     assert not path.exists()
+
+
+async def pieces(data: bytes) -> AsyncIterator[bytes]:
+    yield data[:3]
+    yield data[3:]
+
+
+@pytest.mark.parametrize("way", ["adopt", "adopt, same size", "put", "put_path"])
+async def test_damaged_content_is_replaced_by_what_comes_and_who_reads_it_is_not_disturbed(
+    storage: Storage, tmp_path: Path, way: str
+) -> None:
+    content = storage.path(SHA256)
+    content.parent.mkdir(parents=True)
+    damaged = bytes(len(DATA)) if way == "adopt, same size" else DATA[:3]
+    content.write_bytes(damaged)
+    with content.open("rb") as reader:
+        (tmp_path / "a").write_bytes(DATA)
+        match way:
+            case "put":
+                stored = await storage.put(pieces(DATA))
+            case "put_path":
+                stored = await storage.put_path(tmp_path / "a")
+            case _:
+                stored = await storage.adopt(tmp_path / "a", SHA256)
+        assert reader.read() == damaged
+    assert (stored, content.read_bytes()) == (Stored(SHA256, len(DATA)), DATA)
+    assert list((storage.folder / "incoming").iterdir()) == []
 
 
 async def test_a_content_folder_that_is_none_is_no_space_and_the_file_stays(storage: Storage) -> None:
@@ -67,13 +96,21 @@ async def test_a_content_folder_that_is_none_is_no_space_and_the_file_stays(stor
     assert path.read_bytes() == DATA
 
 
-def test_what_must_not_be_used_is_kept_each_under_a_name_of_its_own(storage: Storage) -> None:
+def test_what_must_not_be_used_is_kept_once_a_content(storage: Storage) -> None:
     kept = []
-    for text in ("one", "two"):
+    for text in ("one", "two", "one"):
         path = storage.partial("a")
         path.write_text(text)
-        kept.append(storage.set_aside(path, "GCF_1.gbff.gz"))
+        kept.append(storage.set_aside(path, "GCF_1.gbff.gz", hashlib.sha256(text.encode()).hexdigest()))
         assert not path.exists()
-    assert [path.read_text() for path in kept] == ["one", "two"]
-    assert [path.name for path in kept] == ["GCF_1.gbff.gz.1", "GCF_1.gbff.gz.2"]
-    assert all(path.parent == storage.folder / "aside" for path in kept)
+    assert [path.read_text() for path in kept] == ["one", "two", "one"]
+    assert (kept[0], kept[0].name) == (kept[2], "GCF_1.gbff.gz.7692c3ad3540bb80")
+    assert sorted((storage.folder / "aside").iterdir()) == sorted(kept[:2])
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "../../a", "a/b", "a\0b", "\ud800", "\N{SNOWMAN}" * 100])
+def test_what_is_kept_aside_is_kept_under_whatever_name(storage: Storage, name: str) -> None:
+    path = storage.partial("a")
+    path.write_bytes(DATA)
+    kept = storage.set_aside(path, name, SHA256)
+    assert (kept.read_bytes(), kept.parent) == (DATA, storage.folder / "aside")

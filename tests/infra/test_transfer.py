@@ -6,9 +6,10 @@ import gzip
 import hashlib
 import json
 import random
+import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,32 +18,14 @@ import pytest
 from arqsvc.errors import BadInput, OutOfSpace, SourceRefused, SourceUnavailable, Throttled
 from arqsvc.infra.budget import Budget
 from arqsvc.infra.http import Fetched, Http, OnBytes
-from tests.infra.loopback import Answers, Asked, Loopback, Reply, always, client, in_turn, loopback
+from tests.infra.loopback import Answers, Asked, Loopback, Reply, always, client, in_turn
 
 ANY = Budget("loopback", 1000)
 DATA = bytes(range(256)) * 4000  # 1,024,000 bytes
 BOMB = gzip.compress(bytes(10_000_000))
 ETAG = 'ETag: "one"'
 MODIFIED = "Last-Modified: Sun, 22 Nov 2026 10:00:00 GMT"
-
-
-@pytest.fixture
-async def source() -> AsyncIterator[Loopback]:
-    async with loopback() as source:
-        yield source
-
-
-@pytest.fixture
-async def http(tmp_path: Path, redis_url: str) -> AsyncIterator[Http]:
-    async with client(tmp_path, redis_url) as http:
-        yield http
-
-
-@pytest.fixture
-def partial(tmp_path: Path) -> Path:
-    folder = tmp_path / "partial"
-    folder.mkdir()
-    return folder / "file"
+MODIFIED_SINCE = "Last-Modified: Sun, 22 Nov 2026 10:00:01 GMT"
 
 
 def left(partial: Path) -> list[str]:
@@ -255,6 +238,8 @@ async def test_another_file_by_now_begins_anew(http: Http, source: Loopback, par
         ("206 Part", ["Content-Range: bytes 5000-1023999/1024001", ETAG], DATA[5000:]),
         ("206 Part", ["Content-Range: bytes 5000-1023999/1024000", 'ETag: "two"'], DATA[5000:]),
         ("206 Part", ["Content-Range: bytes 5000-1023999/1024000", ETAG, "Content-Encoding: gzip"], DATA[5000:]),
+        ("206 Part", ["Content-Range: bytes 5000-1023999/1024000", ETAG, MODIFIED_SINCE], DATA[5000:]),
+        ("206 Part", ["Content-Range: bytes 5000-1023999/1024000", MODIFIED_SINCE], DATA[5000:]),
         ("206 Part", [ETAG], DATA[5000:]),
         ("416 No", ["Content-Range: bytes */1024000"], b""),
         ("416 No", [], b""),
@@ -263,7 +248,8 @@ async def test_another_file_by_now_begins_anew(http: Http, source: Loopback, par
 async def test_a_rest_that_does_not_fit_begins_anew(
     http: Http, source: Loopback, partial: Path, status: str, headers: list[str], body: bytes
 ) -> None:
-    source.answers = in_turn(serves(DATA, ETAG, until=5000), always(status, body, *headers), serves(DATA, ETAG))
+    whole = serves(DATA, ETAG, MODIFIED)
+    source.answers = in_turn(serves(DATA, ETAG, MODIFIED, until=5000), always(status, body, *headers), whole)
     assert is_data(await http.download(source.url, partial, budget=ANY))
     assert [asked.range for asked in source.asked] == [None, "bytes=5000-", None]
 
@@ -467,16 +453,35 @@ async def test_a_file_that_cannot_fit_is_refused_before_it_is_written(
         await reply.send(DATA)
 
     source.answers = huge
-    with pytest.raises(OutOfSpace, match=r"bytes free, and 1,000,000,000,000,000,000 are still to come") as full:
+    with pytest.raises(OutOfSpace, match=r"bytes free, and 1,000,000,000,000,000,000 are needed") as full:
         await http.download(source.url, partial, budget=ANY)
     assert full.value.facts["needed_bytes"] == 10**18
+    assert str(partial.parent) not in full.value.detail
     assert left(partial) == []
 
 
-async def test_a_folder_that_is_none_is_one_clear_line(http: Http, source: Loopback, tmp_path: Path) -> None:
+async def test_what_fills_the_disk_does_not_stay_there(http: Http, source: Loopback, partial: Path) -> None:
+    source.answers = serves(DATA, ETAG)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(DATA) // 2, limits[1]))
+    try:
+        with pytest.raises(OutOfSpace, match="cannot be written: File too large"):
+            await http.download(source.url, partial, budget=ANY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert left(partial) == []
+
+
+async def test_a_folder_that_is_none_is_one_clear_line_and_only_the_log_names_it(
+    http: Http, source: Loopback, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "plain").touch()
-    with pytest.raises(OutOfSpace, match="plain cannot be written: Not a directory"):
+    with pytest.raises(OutOfSpace, match=r"^A disk of the service cannot be written: Not a directory\.") as none:
         await http.download(source.url, tmp_path / "plain" / "file", budget=ANY)
+    assert str(tmp_path) not in none.value.detail
+    assert [record.__dict__["folder"] for record in caplog.records if record.msg == "a disk cannot be written"] == [
+        str(tmp_path / "plain")
+    ]
 
 
 async def test_two_at_once_never_write_the_same_file(http: Http, source: Loopback, partial: Path) -> None:

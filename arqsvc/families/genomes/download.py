@@ -1,17 +1,21 @@
 """How an accession becomes a verified file in storage: it lies there already, or the first source brings it whole."""
 
+import asyncio
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from arqsvc.bio.accession import Accession, Kind, parse
 from arqsvc.errors import SourceMismatch, SourceRefused, SourceUnavailable
 from arqsvc.families.genomes.compute.verify import Verified
 from arqsvc.families.genomes.models import DownloadRecord
+from arqsvc.families.genomes.ncbi.answers import versioned
 from arqsvc.families.genomes.ncbi.assemblies import open_assemblies
-from arqsvc.families.genomes.ncbi.eutils import open_eutils
+from arqsvc.families.genomes.ncbi.eutils import Eutils, open_eutils
 from arqsvc.families.genomes.ncbi.service import Remote
 from arqsvc.families.genomes.params import Download, Downloaded
 from arqsvc.families.genomes.settings import GenomesSettings
@@ -28,8 +32,8 @@ _SUFFIXES = {"genbank": ".gb", "fasta": ".fasta"}
 class _Resolved:
     """What was asked for, as NCBI has it now."""
 
-    accession: str | None
-    """With its version; None where only the record itself will tell."""
+    accession: Accession
+    """What the sources are asked for, and must send; without its version where only the record itself will tell."""
     sources: Sequence[Locate]
     """Where it is to be had, the best first."""
     length_bp: int | None = None
@@ -50,10 +54,10 @@ async def downloaded(ctx: JobContext, params: Download) -> Downloaded:
         return kept
     resolve = _assembly if accession.kind is Kind.ASSEMBLY else _record
     resolved = await resolve(ctx, params, accession)
-    if resolved.accession and accession.version is None and (kept := await _kept(ctx, params, resolved.accession)):
+    if resolved.accession != accession and (kept := await _kept(ctx, params, resolved.accession.text)):
         return kept
-    transfer = Transfer(ctx, resolved.accession or accession.text, params.format)
-    whole = await _first_whole(transfer, resolved, accession)
+    transfer = Transfer(ctx, resolved.accession.text, params.format)
+    whole = await _first_whole(transfer, resolved)
     row = await _adopted(ctx, params, whole, resolved)
     return await _published(ctx, params, row, transferred_bytes=transfer.transferred_bytes)
 
@@ -61,23 +65,39 @@ async def downloaded(ctx: JobContext, params: Download) -> Downloaded:
 async def _record(ctx: JobContext, params: Download, accession: Accession) -> _Resolved:
     """Return where a nucleotide record is; its version is asked for first where that may save a transfer."""
     eutils = open_eutils(ctx.http, ctx.configured(GenomesSettings))
+    length_bp = None
+    if params.format == "fasta":
+        accession, length_bp = await _summarised(eutils, accession)
+    elif accession.version is None and await DownloadRecord.exists(
+        accession__startswith=f"{accession.base}.", format=params.format
+    ):
+        try:
+            accession = await eutils.current(accession)
+        except (SourceRefused, SourceUnavailable) as error:  # it would have saved a transfer, and no more
+            logger.warning("no version was told", extra={"accession": accession.text, "error": error.detail})
 
     async def source() -> Remote:
         return await eutils.record(accession, params.format)
 
-    if params.format == "fasta":
+    return _Resolved(accession, (source,), length_bp)
+
+
+async def _summarised(eutils: Eutils, accession: Accession) -> tuple[Accession, int | None]:
+    """Return the accession and length that E-utilities say a record has; as it is, and None, where they cannot say."""
+    try:
         summary = await eutils.summary(accession)
-        return _Resolved(summary.accession, (source,), summary.length_bp)
-    if accession.version is None and await DownloadRecord.exists(
-        accession__startswith=f"{accession.base}.", format=params.format
-    ):
-        accession = parse(await eutils.current(accession))  # which is then the one that `source` asks for
-        return _Resolved(accession.text, (source,))
-    return _Resolved(None, (source,))
+    except SourceRefused as error:
+        if "status" not in error.facts:
+            raise
+        logger.warning("no length was told", extra={"accession": accession.text, "error": error.detail})
+        return accession, None
+    if accession.version is not None and accession.base == summary.accession.base:
+        return accession, summary.length_bp if accession == summary.accession else None
+    return summary.accession, summary.length_bp
 
 
 async def _assembly(ctx: JobContext, params: Download, accession: Accession) -> _Resolved:
-    """Return where an assembly is: in the tree of genomes, and else in a package of Datasets."""
+    """Return where an assembly is to be had: in the tree of genomes, and else in a package of Datasets."""
     assemblies = open_assemblies(ctx.http, ctx.configured(GenomesSettings))
     assembly = await assemblies.resolve(accession)
     if assembly.status not in (None, "current"):
@@ -90,12 +110,12 @@ async def _assembly(ctx: JobContext, params: Download, accession: Accession) -> 
     )
 
 
-async def _first_whole(transfer: Transfer, resolved: _Resolved, accession: Accession) -> Whole:
+async def _first_whole(transfer: Transfer, resolved: _Resolved) -> Whole:
     """Return the file of the first source that serves it; says what each said if none does."""
     failed: list[SourceRefused | SourceUnavailable] = []
 
     def fits(remote: Remote, verified: Verified) -> None:
-        _refuse_another(accession, resolved, remote, verified)
+        _refuse_another(resolved, remote, verified)
 
     for locate in resolved.sources:
         try:
@@ -110,19 +130,25 @@ async def _first_whole(transfer: Transfer, resolved: _Resolved, accession: Acces
     status = resolved.facts.get("assembly_status")
     said = "" if status in (None, "current") else f" NCBI says that this assembly is {status}."
     kind = SourceUnavailable if any(isinstance(error, SourceUnavailable) for error in failed) else SourceRefused
-    raise kind(" ".join(error.detail for error in failed) + said) from failed[-1]
+    raise kind(" ".join(dict.fromkeys(error.detail for error in failed)) + said) from failed[-1]
 
 
-def _refuse_another(accession: Accession, resolved: _Resolved, remote: Remote, verified: Verified) -> None:
+def _refuse_another(resolved: _Resolved, remote: Remote, verified: Verified) -> None:
     """Raise SourceRefused for a record that was not asked for, SourceUnavailable for one that lacks a part."""
-    service, length_bp = remote.service.name, resolved.length_bp
-    if accession.kind is Kind.ASSEMBLY:
-        if remote.member and length_bp and verified.length_bp < length_bp:  # what has a checksum needs no other proof
+    service, accession, length_bp = remote.service.name, resolved.accession, resolved.length_bp
+    if accession.kind is Kind.ASSEMBLY:  # what has a checksum needs no other proof
+        if remote.declared_md5 is None and length_bp and verified.length_bp < length_bp:
             raise SourceUnavailable(
                 f"{service} sent {verified.length_bp:,} bp of {remote.asked.thing}, which has {length_bp:,} bp."
             )
         return
     sent = verified.accessions[0]
+    try:
+        versioned(sent)
+    except ValueError as error:
+        raise SourceUnavailable(
+            f"{service} sent {remote.asked.thing} with VERSION {remote.asked.said(sent)!r}, which is none."
+        ) from error
     if verified.records != 1 or not _answers(sent, accession, verified):
         more = f" and {verified.records - 1} more" if verified.records > 1 else ""
         raise SourceRefused(
@@ -144,7 +170,8 @@ def _answers(sent: str, accession: Accession, verified: Verified) -> bool:
 
 async def _adopted(ctx: JobContext, params: Download, whole: Whole, resolved: _Resolved) -> DownloadRecord:
     """Move the file into storage, and write down what it is and where it came from."""
-    accession = resolved.accession or whole.verified.accessions[0]
+    is_assembly = resolved.accession.kind is Kind.ASSEMBLY
+    accession = (resolved.accession if is_assembly else versioned(whole.verified.accessions[0])).text
     stored = await ctx.storage.adopt(whole.file.path, whole.file.sha256)
     row = DownloadRecord(
         accession=accession,
@@ -178,11 +205,20 @@ async def _kept(ctx: JobContext, params: Download, accession: str) -> Downloaded
     if row is None:
         return None
     content = ctx.storage.path(row.sha256)
-    if not content.is_file() or content.stat().st_size != row.size_bytes:
-        logger.warning("what was downloaded is not in storage any more", extra={"accession": accession})
-        content.unlink(missing_ok=True)  # else it would be taken for the whole file that comes
+    if await asyncio.to_thread(_sha256, content) != row.sha256:
+        logger.warning("what was downloaded is not in storage any more, or damaged", extra={"accession": accession})
+        content.unlink(missing_ok=True)
         return None
     return await _published(ctx, params, row, transferred_bytes=None)
+
+
+def _sha256(content: Path) -> str | None:
+    """Return the digest of what lies there; None where nothing can be read."""
+    try:
+        with content.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 async def _published(

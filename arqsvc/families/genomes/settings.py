@@ -1,12 +1,13 @@
 """GenomesSettings: where NCBI's services are, and who asks there."""
 
 import re
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 
 from arqsvc.settings import EnvironmentSettings
 
-_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_ADDRESS = re.compile(r"https?://(?:(?![/?#@])[!-~])+(?:/(?:(?![?#])[!-~])*)?", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 
@@ -33,6 +34,13 @@ class GenomesSettings(EnvironmentSettings):
     def _folder(cls, value: str) -> str:
         if not _ADDRESS.fullmatch(value):
             raise ValueError("an address begins with http:// or https:// and has no user, no ? and no #")
+        try:
+            parts = urlsplit(value)
+            is_reachable = bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets that do not close, a port that is no number or too large
+            is_reachable = False
+        if not is_reachable:
+            raise ValueError("an address has a host, and after a colon the number of a port, 1 to 65535")
         return value.rstrip("/")
 
     @field_validator("ncbi_api_key")

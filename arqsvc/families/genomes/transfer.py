@@ -1,6 +1,7 @@
 """One source's file: fetched, held against what the source declares of it, and found whole in itself."""
 
 import logging
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from arqsvc.errors import ArqsvcError, BadInput, SourceMismatch, SourceRefused, 
 from arqsvc.families.genomes.compute.package import unpack_member
 from arqsvc.families.genomes.compute.verify import Verified, verify_fasta, verify_genbank
 from arqsvc.families.genomes.ncbi.service import Remote
+from arqsvc.infra.body import hide
 from arqsvc.infra.http import Fetched
-from arqsvc.infra.storage import disk_errors
+from arqsvc.infra.storage import disk_errors, reserve_bytes
 from arqsvc.jobs.context import JobContext
 
 logger = logging.getLogger(__name__)
@@ -119,7 +121,10 @@ class Transfer:
             out = self.ctx.storage.partial(str(uuid4()))
             with ExitStack() as unfinished, disk_errors(out.parent):
                 unfinished.callback(out.unlink, missing_ok=True)
-                found = await self.ctx.compute(unpack_member, fetched.path, self.accession, remote.member, out)
+                room_bytes = shutil.disk_usage(out.parent).free - reserve_bytes(out.parent)
+                found = await self.ctx.compute(
+                    unpack_member, fetched.path, self.accession, remote.member, out, room_bytes
+                )
                 unfinished.pop_all()
         return File(out, found.size_bytes, found.sha256, found.md5, found.declared_md5)
 
@@ -130,7 +135,10 @@ class Transfer:
         if fetched.md5 != first:
             fetched.path.unlink()
             return SourceUnavailable(f"{service} sent {name} twice, with MD5 {first} and {fetched.md5}, {declared}.")
-        kept = self.ctx.storage.set_aside(fetched.path, name)
+        try:
+            kept = self.ctx.storage.set_aside(fetched.path, name, fetched.sha256)
+        finally:
+            fetched.path.unlink(missing_ok=True)
         return SourceMismatch(
             f"{service} sent {name} twice with MD5 {first} {declared}. What it sent is not used, and kept aside in "
             f"storage as {kept.name}. Ask NCBI, or for another version.",
@@ -149,8 +157,5 @@ def _not_whole(remote: Remote, error: BadInput) -> ArqsvcError:
     reason = str(error.facts["reason"])
     kind = SourceRefused if reason in _FOR_GOOD else SourceUnavailable
     sent = f"{remote.service.name} sent {remote.asked.thing}, and it cannot be used"
-    return kind(
-        f"{sent}: {error.detail}.{_ADVICE.get(reason, '')}",
-        said=error.detail,
-        reason=reason,
-    )
+    said = hide(error.detail, remote.asked.secrets)
+    return kind(f"{sent}: {said}.{_ADVICE.get(reason, '')}", said=said, reason=reason)

@@ -1,6 +1,6 @@
 """NCBI's services, asked through the real client and the fleet's budget; the other side is the mirror."""
 
-import re
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from arqsvc.bio.accession import parse
-from arqsvc.errors import ArqsvcError, CannotStart, SourceRefused, SourceUnavailable, Throttled
-from arqsvc.families import load_settings
-from arqsvc.families.genomes.ncbi.answers import Asked, plain
+from arqsvc.errors import ArqsvcError, SourceRefused, SourceUnavailable, Throttled
 from arqsvc.families.genomes.ncbi.assemblies import Assemblies, Assembly, open_assemblies
 from arqsvc.families.genomes.ncbi.eutils import Eutils, Summary, open_eutils
 from arqsvc.families.genomes.ncbi.service import Remote
@@ -21,12 +19,13 @@ from arqsvc.infra.http import Fetched, Http, open_http
 from arqsvc.infra.redis import open_redis
 from arqsvc.settings import Settings
 from tests.mirror import faults
+from tests.mirror.bodies import body
 from tests.mirror.mirror import Mirror, running_mirror
 from tests.mirror.records import Records, md5
 
 KEY = "0123456789abcdef"
 RECORD, ASSEMBLY = "NC_000932.1", "GCF_000000932.1"
-KNOWN = Assembly(ASSEMBLY, "ASM93v1", "current", 154478)
+KNOWN = Assembly(parse(ASSEMBLY), "ASM93v1", "current", 154478)
 
 
 async def unheard(done: int, total: int | None) -> None:
@@ -90,7 +89,7 @@ async def test_a_record_is_fetched_as_it_is(ncbi: Ncbi) -> None:
 async def test_who_asks_is_said_and_the_key_is_sent_where_it_belongs(ncbi: Ncbi) -> None:
     settings = ncbi.settings(ARQSVC_NCBI_EMAIL="someone@example.org")
     eutils, assemblies = open_eutils(ncbi.http, settings), open_assemblies(ncbi.http, settings)
-    assert await eutils.current(parse("nc_000932")) == RECORD
+    assert await eutils.current(parse("nc_000932")) == parse(RECORD)
     await assemblies.in_tree(await assemblies.resolve(parse(ASSEMBLY)), "genbank")
     efetch, report, sums = ncbi.mirror.requests
     assert (efetch.query["api_key"], efetch.query["email"], efetch.query["tool"]) == (
@@ -106,11 +105,23 @@ async def test_who_asks_is_said_and_the_key_is_sent_where_it_belongs(ncbi: Ncbi)
 
 
 async def test_a_version_is_resolved_and_a_summary_tells_the_length(ncbi: Ncbi) -> None:
-    assert await ncbi.eutils.current(parse("NC_000932")) == RECORD
-    assert await ncbi.eutils.summary(parse("NC_000932")) == Summary(RECORD, 154478)
+    assert await ncbi.eutils.current(parse("NC_000932")) == parse(RECORD)
+    assert await ncbi.eutils.summary(parse("NC_000932")) == Summary(parse(RECORD), 154478)
     for asked in (ncbi.eutils.current, ncbi.eutils.summary):
         with pytest.raises(SourceRefused, match=r"NCBI has no nucleotide record NC_999999.9"):
             await asked(parse("NC_999999.9"))
+
+
+DEEP = b"[" * 100_000
+ENTRY = '{"result":{"uids":["1"],"1":{"accessionversion":"%s","slen":%s}}}'
+NO_SUMMARIES = [DEEP, *((ENTRY % pair).encode() for pair in (("NC_000932", 1), ("NC_9.<b>", 1), (RECORD, "Infinity")))]
+
+
+@pytest.mark.parametrize("text", NO_SUMMARIES, ids=["deep", "no_version", "no_accession", "endless"])
+async def test_a_summary_that_cannot_be_is_none(ncbi: Ncbi, text: bytes) -> None:
+    ncbi.mirror.fail(body(text))
+    with pytest.raises(SourceRefused, match="sent JSON in place of a summary"):
+        await ncbi.eutils.summary(parse(RECORD))
 
 
 REFUSED: list[tuple[faults.Fault, type[ArqsvcError], str]] = [
@@ -168,17 +179,48 @@ async def test_a_wrong_key_is_said_and_not_shown(ncbi: Ncbi) -> None:
 
 async def test_an_assembly_is_resolved_by_datasets(ncbi: Ncbi) -> None:
     old = await ncbi.assemblies.resolve(parse(ASSEMBLY))
-    assert (old.accession, old.name, old.status, old.length_bp) == (ASSEMBLY, "ASM93v1", "previous", 154478)
+    assert (old.accession.text, old.name, old.status, old.length_bp) == (ASSEMBLY, "ASM93v1", "previous", 154478)
     new = await ncbi.assemblies.resolve(parse("GCF_000000932"))
-    assert (new.accession, new.status) == ("GCF_000000932.2", "current")
+    assert (new.accession.text, new.status) == ("GCF_000000932.2", "current")
 
 
-@pytest.mark.parametrize("fault", [faults.status(500), faults.maintenance(), faults.asn1(), faults.empty()])
-async def test_an_assembly_is_resolved_by_the_tree_where_datasets_fails(ncbi: Ncbi, fault: faults.Fault) -> None:
+FAILING = [faults.status(500), faults.status(404), faults.maintenance(), faults.asn1(), faults.empty(), body(DEEP)]
+
+
+@pytest.mark.parametrize("fault", FAILING, ids=[fault.name for fault in FAILING])
+async def test_where_datasets_fails_the_tree_is_asked_which_is_the_newest(ncbi: Ncbi, fault: faults.Fault) -> None:
     ncbi.mirror.fail(fault, path="dataset_report", times=None)
-    assert await ncbi.assemblies.resolve(parse(ASSEMBLY)) == Assembly(ASSEMBLY, "ASM93v1", None, None)
     newest = await ncbi.assemblies.resolve(parse("GCF_000000932"))
-    assert newest == Assembly("GCF_000000932.2", "ASM93v2__final_", None, None)
+    assert newest == Assembly(parse("GCF_000000932.2"), "ASM93v2__final_")
+    assert await ncbi.assemblies.resolve(parse(ASSEMBLY)) == Assembly(parse(ASSEMBLY))  # which needs no newest
+    remote = await ncbi.assemblies.in_tree(Assembly(parse(ASSEMBLY)), "genbank")
+    assert remote.name == f"{ASSEMBLY}_ASM93v1_genomic.gbff.gz"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"assembly_info": {"assembly_name": "x" * 300, "assembly_status": "current"}},
+        {"assembly_info": {"assembly_name": "ASM\0", "assembly_status": "current"}},
+        {"assembly_info": {"assembly_name": "ASM93v1", "assembly_status": "\ud800"}},
+        {"assembly_stats": {"total_sequence_length": float("inf")}},
+        {"accession": f"{ASSEMBLY}/../../x"},
+        {"accession": "GCF_000000932"},
+    ],
+)
+async def test_a_report_that_cannot_be_is_none(ncbi: Ncbi, changed: dict[str, Any]) -> None:
+    sound = {"accession": ASSEMBLY, "assembly_info": {"assembly_name": "ASM93v1", "assembly_status": "current"}}
+    ncbi.mirror.fail(body(json.dumps({"reports": [sound]}).encode()))
+    assert (await ncbi.assemblies.resolve(parse(ASSEMBLY))).name == "ASM93v1"
+    ncbi.mirror.fail(body(json.dumps({"reports": [{**sound, **changed}]}).encode()))
+    assert await ncbi.assemblies.resolve(parse(ASSEMBLY)) == Assembly(parse(ASSEMBLY))
+
+
+async def test_a_datasets_that_asks_to_wait_holds_up_no_version_that_is_known(ncbi: Ncbi) -> None:
+    ncbi.mirror.fail(faults.status(429, 60), path="dataset_report", times=None)
+    assert await ncbi.assemblies.resolve(parse(ASSEMBLY)) == Assembly(parse(ASSEMBLY))
+    with pytest.raises(Throttled):
+        await ncbi.assemblies.resolve(parse("GCF_000000932"))
 
 
 async def test_an_assembly_that_nobody_knows_is_refused(ncbi: Ncbi) -> None:
@@ -190,7 +232,7 @@ async def test_an_assembly_that_nobody_knows_is_refused(ncbi: Ncbi) -> None:
 async def test_where_both_fail_to_resolve_both_are_said(ncbi: Ncbi) -> None:
     ncbi.mirror.fail(faults.status(500), times=None)
     with pytest.raises(SourceUnavailable, match=r"NCBI Datasets answered 500 .* NCBI's tree of genomes answered 500"):
-        await ncbi.assemblies.resolve(parse(ASSEMBLY))
+        await ncbi.assemblies.resolve(parse("GCF_000000932"))
 
 
 async def test_the_file_in_the_tree_has_its_declared_digest(ncbi: Ncbi) -> None:
@@ -205,7 +247,7 @@ async def test_the_file_in_the_tree_has_its_declared_digest(ncbi: Ncbi) -> None:
 async def test_a_name_that_misleads_is_looked_up_in_the_tree(ncbi: Ncbi) -> None:
     for name in ("ASM93v2 (final)", "something else"):
         before = len(ncbi.mirror.requests)
-        remote = await ncbi.assemblies.in_tree(Assembly("GCF_000000932.2", name, "current", 1), "genbank")
+        remote = await ncbi.assemblies.in_tree(Assembly(parse("GCF_000000932.2"), name), "genbank")
         assert remote.name == "GCF_000000932.2_ASM93v2__final__genomic.gbff.gz"
         assert len(ncbi.mirror.requests) - before == (1 if "final" in name else 3)
 
@@ -219,7 +261,36 @@ async def test_a_file_that_the_tree_does_not_have_is_refused(ncbi: Ncbi) -> None
     with pytest.raises(SourceRefused, match=rf"has no file {ASSEMBLY}_ASM93v1_genomic.gbff.gz"):
         await ncbi.assemblies.in_tree(KNOWN, "genbank")
     with pytest.raises(SourceRefused, match=r"NCBI's tree of genomes does not hold assembly GCF_000000932.7"):
-        await ncbi.assemblies.in_tree(Assembly("GCF_000000932.7", "x", None, None), "genbank")
+        await ncbi.assemblies.in_tree(Assembly(parse("GCF_000000932.7"), "x"), "genbank")
+
+
+@pytest.mark.parametrize("sums", ["{upper}  ./{name}", "{md5}  /genomes/all/GCF/x/{name}", "{md5} *{name}"])
+async def test_checksums_are_found_however_they_are_written(ncbi: Ncbi, sums: str) -> None:
+    files = ncbi.mirror.records.assemblies[ASSEMBLY].files
+    name = f"{ASSEMBLY}_ASM93v1_genomic.gbff.gz"
+    declared = md5(files[name])
+    files["md5checksums.txt"] = sums.format(md5=declared, upper=declared.upper(), name=name).encode() + b"\n"
+    assert (await ncbi.assemblies.in_tree(KNOWN, "genbank")).declared_md5 == declared
+
+
+async def test_a_tree_without_checksums_has_the_file_all_the_same(ncbi: Ncbi) -> None:
+    del ncbi.mirror.records.assemblies[ASSEMBLY].files["md5checksums.txt"]
+    for assembly in (KNOWN, Assembly(parse(ASSEMBLY))):
+        remote = await ncbi.assemblies.in_tree(assembly, "genbank")
+        assert (remote.declared_md5, remote.url.rpartition("/")[2]) == (None, f"{ASSEMBLY}_ASM93v1_genomic.gbff.gz")
+
+
+async def test_a_listing_without_closing_slashes_is_read(ncbi: Ncbi) -> None:
+    ncbi.mirror.fail(body(b'<a href="../">up</a> <a href="GCF_000000932.1_ASM93v1">GCF_000000932.1_ASM93v1</a>'))
+    remote = await ncbi.assemblies.in_tree(Assembly(parse(ASSEMBLY)), "genbank")
+    assert remote.name == f"{ASSEMBLY}_ASM93v1_genomic.gbff.gz"
+
+
+async def test_a_folder_of_a_name_that_cannot_be_is_not_there(ncbi: Ncbi) -> None:
+    for name in ("x" * 300, "ASM\x7f1", "ASM\u2028"):
+        ncbi.mirror.fail(body(f'<a href="{ASSEMBLY}_{name}/">'.encode()))
+        with pytest.raises(SourceRefused, match="does not hold"):
+            await ncbi.assemblies.in_tree(Assembly(parse(ASSEMBLY)), "genbank")
 
 
 async def test_a_list_of_checksums_that_is_none_says_what_it_is(ncbi: Ncbi) -> None:
@@ -235,7 +306,7 @@ async def test_a_package_is_a_zip(ncbi: Ncbi) -> None:
     ncbi.mirror.fail(faults.maintenance())
     with pytest.raises(SourceUnavailable, match=r"an HTML page in place of a zip archive for assembly"):
         await ncbi.fetch(remote)
-    unknown = await ncbi.assemblies.package(Assembly("GCF_999999999.1", "x", None, None), "fasta")
+    unknown = await ncbi.assemblies.package(Assembly(parse("GCF_999999999.1"), "x"), "fasta")
     with pytest.raises(SourceRefused, match=r"answered 404 .* 'No assembly is found for GCF_999999999.1'"):
         await ncbi.fetch(unknown)
 
@@ -251,48 +322,17 @@ async def test_no_network_is_said_with_the_variables_to_look_at(redis_url: str, 
             await remote.fetch(tmp_path / "partial", unheard)
 
 
-SAID: list[tuple[str, Any]] = [
-    ('{"error":"error forwarding request","api-key":"10.0.0.1","type":"ip","status":"ok"}', SourceUnavailable),
-    ("Error: Failed to retrieve sequence: NC_1.1", SourceUnavailable),
-    ("ID list is empty! Possibly it has no correct IDs.", SourceRefused),
-    ("<ERROR>Empty id list - nothing todo</ERROR>", SourceRefused),
-    ("Resource temporarily unavailable", SourceUnavailable),
-    ('{"error":"Too many requests"}', Throttled),
-    ("Error: something that nobody has met", SourceUnavailable),
-    ("{}", SourceRefused),
-    ("words that mean nothing", SourceUnavailable),
-    ("\0\1\2", SourceUnavailable),
-]
-
-
-@pytest.mark.parametrize(("body", "expected"), SAID)
-def test_a_body_means_one_thing(body: str, expected: type[ArqsvcError]) -> None:
-    assert type(Asked("NCBI", "record X").unusable(body.encode(), "a GenBank flat file")) is expected
-
-
-def test_words_of_ncbi_are_readable_and_hide_what_is_secret() -> None:
-    spaced = "+Error%3A+F+a+i+l+e+d++t+o++u+n+d+e+r+s+t+a+n+d++i+d+%3A++N+M+_+9+.+9+%0A%0A"
-    assert plain(spaced) == "Error: Failed to understand id: NM_9.9"
-    assert plain("Error: F a i l e d  t o  u n d e r s t a n d  i d") == "Error: Failed to understand id"
-    assert plain("bad: /efetch.fcgi?id=1&api_key=geheim&email=a@b.c") == (
-        "bad: /efetch.fcgi?id=1&api_key=(hidden)&email=(hidden)"
-    )
-    assert plain('{"status":{"x":1},"error":"Not Found","message":"No assembly \\"x\\""}') == 'No assembly \\"x\\"'
-    assert plain("a b c d is no spaced text") == "a b c d is no spaced text"
-    assert len(plain("x" * 5000)) == 200
-
-
-def test_the_settings_are_checked_and_hide_what_is_secret() -> None:
-    settings = GenomesSettings.read({"ARQSVC_GENOMES_URL": "https://mirror.example.org/genomes/"})
-    assert settings.genomes_url == "https://mirror.example.org/genomes"
-    assert load_settings({})[GenomesSettings] == GenomesSettings.read({})
-    for name, value in (
-        ("EUTILS_URL", "ftp://example.org"),
-        ("DATASETS_URL", "https://example.org/v2?x=1"),
-        ("NCBI_API_KEY", "two words"),
-        ("NCBI_EMAIL", "nobody"),
+async def test_what_was_sent_to_a_service_is_hidden_in_what_it_says(ncbi: Ncbi) -> None:
+    settings = ncbi.settings(ARQSVC_NCBI_EMAIL="someone@example.org")
+    eutils, assemblies = open_eutils(ncbi.http, settings), open_assemblies(ncbi.http, settings)
+    said = f"Error: the key {KEY} of someone%40example.org has no rights".encode()
+    for ask in (
+        ncbi.fetch(await eutils.record(parse(RECORD), "genbank")),
+        eutils.summary(parse(RECORD)),
+        eutils.current(parse(RECORD)),
+        ncbi.fetch(await assemblies.package(KNOWN, "genbank")),
     ):
-        with pytest.raises(CannotStart, match=rf"ARQSVC_{name}") as raised:
-            load_settings({f"ARQSVC_{name}": value})
-        assert (value in raised.value.detail) == name.endswith("URL")
-        assert re.search("https?://|ASCII|e-mail", raised.value.detail)
+        ncbi.mirror.fail(body(said))
+        with pytest.raises(SourceUnavailable, match=r"the key \(hidden\) of \(hidden\) has") as raised:
+            await ask
+        assert KEY not in str(vars(raised.value))

@@ -1,9 +1,6 @@
 import gzip
-import hashlib
 import io
-import json
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,6 @@ from hypothesis import strategies as st
 import arqsvc
 from arqsvc.errors import BadInput
 from arqsvc.families.genomes.compute.genbank import read_records
-from arqsvc.families.genomes.compute.package import unpack_member
 from arqsvc.families.genomes.compute.sniff import sniff, title
 from arqsvc.families.genomes.compute.verify import Verified, verify_fasta, verify_genbank
 from tests.families.genomes.flatfile import record, written
@@ -94,6 +90,10 @@ def test_the_words_of_accession_are_all_kept_and_no_more(tmp_path: Path) -> None
         (SOUND.replace("Test record", "Test\0record"), "binary"),
         (HEAD + "COMMENT     " + "x" * 100_000 + "\n" + ORIGIN + TAIL, "binary"),
         (SOUND + "and more\n", "trailing_content"),
+        (SOUND.replace("ORIGIN", "Error: backend unavailable\nORIGIN"), "malformed_header"),
+        (SOUND.replace("FEATURES ", '{"error":"API rate limit exceeded"}\nFEATURES ', 1), "malformed_header"),
+        (SOUND.replace("ORIGIN", "<html><body>502</body></html>\nORIGIN"), "malformed_header"),
+        (SOUND.replace("LOCUS       AB000001", "LOCUS       " + "A" * 200), "malformed_locus"),
         ("Resource temporarily unavailable\n", "not_genbank"),
         ("<!DOCTYPE html>\n<html><body>404</body></html>\n", "html"),
         ('<?xml version="1.0"?>\n<GBSet/>\n', "xml"),
@@ -120,6 +120,7 @@ def test_a_file_that_is_not_whole_is_refused_with_its_reason(tmp_path: Path, tex
         SOUND.rstrip("\n"),
         SOUND.replace("//", "//  "),
         SOUND.replace("atgaaataa", "AUGAAAUAA"),
+        SOUND.replace("ORIGIN", "BASE COUNT 1 a\nWGS_SCAFLD x\n\n  \nORIGIN"),
         gzip.compress(SOUND[:50].encode()) + gzip.compress(SOUND[50:].encode()) + bytes(512),
     ],
 )
@@ -181,7 +182,9 @@ def test_what_is_sound_reads_and_what_does_not_read_is_not_sound(tmp_path: Path,
     if verifying is None:
         assert reading is None or reading in DIFFERENT
     elif reading is None:  # reading forgives more: a length that runs into the name, say
-        assert verifying in ("malformed_locus", "truncated", "no_sequence", "trailing_content", "length_mismatch")
+        assert verifying in (
+            *("malformed_locus", "malformed_header", "truncated", "no_sequence", "trailing_content", "length_mismatch"),
+        )
 
 
 @pytest.mark.shared_data
@@ -202,6 +205,15 @@ def test_verifying_and_reading_agree_on_real_files(shared_data: Path) -> None:
         "no_end_marker.gb": "truncated",
     }
     assert len(found) > 15
+
+
+def test_of_what_comes_in_place_of_a_record_whole_words_are_told(tmp_path: Path) -> None:
+    """A part of a key could not be hidden any more."""
+    told = "Error: nobody knows who asks for all this with 0123456789abcdef"
+    for text in (SOUND.replace("ORIGIN", f"{told}\nORIGIN"), SOUND + told, f"LOCUS {told}\n"):
+        with pytest.raises(BadInput, match=r"for all this( with)? \.\.\.") as refusal:
+            verify_genbank(written(tmp_path, text))
+        assert "0123" not in refusal.value.detail
 
 
 FASTA = ">AB1.1 one\nACGTN\nacgt\n>AB2.1\n" + "ACGT\n" * 3
@@ -235,90 +247,6 @@ def test_a_sequence_on_one_line_is_counted(tmp_path: Path) -> None:
 )
 def test_what_is_no_sound_fasta_is_refused(tmp_path: Path, text: str | bytes, expected: str) -> None:
     assert refused(verify_fasta, written(tmp_path, text)) == expected
-
-
-DATA = "ncbi_dataset/data/"
-MEMBERS = {
-    "README.md": b"# about\n",
-    f"{DATA}GCF_1.1/genomic.gbff": WHOLE,
-    f"{DATA}GCF_1.1/genomic.gff": b"##gff-version 3\n",
-    f"{DATA}dataset_catalog.json": json.dumps(
-        {"assemblies": [{"files": [{"filePath": "GCF_1.1/genomic.gbff"}, {"filePath": "GCF_1.1/genomic.gff"}]}]}
-    ).encode(),
-}
-
-
-def package(folder: Path, members: Mapping[str, bytes], *, sums: bool = True) -> Path:
-    """Return the path of a package as Datasets makes it."""
-    path = folder / "package.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-        if sums:
-            lines = [f"{hashlib.md5(data).hexdigest()}  {name}\n" for name, data in MEMBERS.items()]
-            archive.writestr("md5sum.txt", "".join(lines))
-    return path
-
-
-def unpacked(path: Path) -> str:
-    """Return the reason for which a package is refused."""
-    with pytest.raises(BadInput) as refusal:
-        unpack_member(path, "GCF_1.1", "genomic.gbff", path.parent / "out")
-    return str(refusal.value.facts["reason"])
-
-
-@pytest.mark.parametrize("sums", [True, False])
-def test_a_file_is_taken_out_of_a_package(tmp_path: Path, sums: bool) -> None:
-    out = tmp_path / "out"
-    found = unpack_member(package(tmp_path, MEMBERS, sums=sums), "GCF_1.1", "genomic.gbff", out)
-    assert out.read_bytes() == WHOLE
-    md5 = hashlib.md5(WHOLE).hexdigest()
-    assert (found.size_bytes, found.sha256) == (len(WHOLE), hashlib.sha256(WHOLE).hexdigest())
-    assert (found.md5, found.declared_md5) == (md5, md5 if sums else None)
-
-
-def test_a_package_without_the_file_is_refused(tmp_path: Path) -> None:
-    wanted = f"{DATA}GCF_1.1/genomic.gbff"
-    assert (
-        unpacked(package(tmp_path, {name: data for name, data in MEMBERS.items() if name != wanted}))
-        == "member_missing"
-    )
-    bare = {"README.md": b"# about\n"}
-    assert unpacked(package(tmp_path, bare)) == "no_member"
-    twice = {**MEMBERS, f"{DATA}GCF_1.1/more_genomic.gbff": b""}
-    assert unpacked(package(tmp_path, twice)) == "no_member"
-
-
-def test_a_package_that_lacks_another_file_of_its_catalog_is_refused(tmp_path: Path) -> None:
-    path = package(tmp_path, {name: data for name, data in MEMBERS.items() if not name.endswith(".gff")})
-    assert unpacked(path) == "member_missing"
-
-
-def test_a_package_whose_member_is_not_as_declared_is_refused(tmp_path: Path) -> None:
-    assert unpacked(package(tmp_path, {**MEMBERS, f"{DATA}GCF_1.1/genomic.gff": b"##gff"})) == "member_mismatch"
-
-
-def test_a_package_whose_catalog_is_no_json_is_refused(tmp_path: Path) -> None:
-    broken = {**MEMBERS, f"{DATA}dataset_catalog.json": b"{"}
-    assert unpacked(package(tmp_path, broken, sums=False)) == "member_mismatch"
-
-
-def test_a_damaged_package_is_refused(tmp_path: Path) -> None:
-    path = package(tmp_path, MEMBERS)
-    whole = path.read_bytes()
-    for cut in range(0, len(whole), 7):
-        path.write_bytes(whole[:cut])
-        assert unpacked(path) == "broken_zip"
-    for place in range(30, whole.index(b"PK\x01\x02"), 5):  # names, sizes and data, up to the directory at the end
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        try:
-            found = unpack_member(path, "GCF_1.1", "genomic.gbff", tmp_path / "out")
-        except BadInput as error:
-            assert error.facts["reason"] in ("broken_zip", "member_mismatch")  # noqa: PT017
-        else:
-            assert found.md5 == found.declared_md5  # it hit what nobody reads
-    path.write_bytes(b"PK\x03\x04" + bytes(2700))
-    assert unpacked(path) == "broken_zip"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """The one wanted file of an NCBI Datasets package, taken out once the whole package has been found sound.
 
 Zip archives that read well have held shortened files (ncbi/datasets issue 331). So every member is read to its end,
-which checks its CRC, and held against the package's own `md5sum.txt` and catalog where it has them; whether the wanted
-file is whole in itself is for `verify.py`.
+which checks its CRC, and held against the package's own `md5sum.txt` where it has one; whether the wanted file is whole
+in itself is for `verify.py`. The wanted file lies wherever its path names the assembly: not all who make packages make
+folders too.
 """
 
 import hashlib
 import json
 import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,15 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from arqsvc.errors import BadInput
+from arqsvc.errors import BadInput, OutOfSpace
 
 _CHUNK_BYTES = 1 << 20
 _LIST_BYTES = 16 * 1024**2
 """No list of files is longer than this."""
 
-_DATA = "ncbi_dataset/data/"
-_CATALOG = f"{_DATA}dataset_catalog.json"
-_SUMS = re.compile(r"^([0-9a-f]{32})\s+\*?(?:\./)?(\S.*?)\s*$", re.MULTILINE)
+_CATALOG = "ncbi_dataset/data/dataset_catalog.json"
+_SUMS = re.compile(r"^([0-9a-f]{32})\s+\*?(?:\./)?(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+_OF_GENES = ("cds_from_", "rna_from_")
+"""How the names of files begin that end like the wanted one and hold a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +42,60 @@ class Unpacked:
     """What the package says in `md5sum.txt`, which is what it is; None where it says nothing."""
 
 
-def unpack_member(package: Path, accession: str, suffix: str, out: Path) -> Unpacked:
+def unpack_member(package: Path, accession: str, suffix: str, out: Path, room_bytes: int) -> Unpacked:
     """Write the one file of an assembly whose name ends with `suffix`, of a sound package, to `out`.
 
     Raises:
         BadInput: `broken_zip`, the archive or a member is damaged; `member_mismatch`, a member is not what the package
-            declares; `member_missing`, a file of its catalog is not in it; `no_member`, it is complete and has no such
+            declares; `member_missing`, its catalog lists the file, and it is not there; `no_member`, it has no such
             file, or several.
+        OutOfSpace: the file has more than `room_bytes`.
     """
-    with _zip_faults(), zipfile.ZipFile(package) as archive:
-        names = [member.filename for member in archive.infolist() if not member.is_dir()]
-        wanted = [name for name in names if name.startswith(f"{_DATA}{accession}/") and name.endswith(suffix)]
-        declared = _declared(archive, names)
-        _refuse_unless_complete(archive, names)
-        found: Unpacked | None = None
-        for name in names:
-            with archive.open(name) as member:
-                if wanted == [name]:
-                    with out.open("wb") as target:
-                        found = _read(member, declared.get(name), name, target)
-                else:
-                    _read(member, declared.get(name), name, None)
-    if found is None:
-        _refuse(f"the package holds {len(wanted)} files {suffix} of {accession}, not one", "no_member")
+    with _open_zip(package) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        wanted = [member for member in members if _is_wanted(member.filename, accession, suffix)]
+        if len(wanted) != 1:
+            _refuse_without(archive, len(wanted), accession, suffix)
+        if (size_bytes := wanted[0].file_size) > room_bytes:  # no more than this is ever read of it
+            raise OutOfSpace(
+                f"The file of {accession} has {size_bytes:,} bytes, and the disk of the service has room for "
+                f"{max(room_bytes, 0):,}. Free space there.",
+                needed_bytes=size_bytes,
+            )
+        declared = _declared(archive)
+        with out.open("wb") as target:
+            found = _read(archive, wanted[0], declared, target)
+        for member in members:
+            if member is not wanted[0]:
+                _read(archive, member, declared, None)
     return found
+
+
+def _is_wanted(path: str, accession: str, suffix: str) -> bool:
+    """Return whether this is the file of the assembly: its path ends like it, and names the assembly."""
+    named = re.search(rf"(?:^|/){re.escape(accession)}(?!\d)", path)
+    return bool(named) and path.endswith(suffix) and not path.rpartition("/")[2].startswith(_OF_GENES)
+
+
+@contextmanager
+def _open_zip(package: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; what is damaged of its directory is BadInput."""
+    with package.open("rb") as file:
+        with _zip_faults():
+            archive = zipfile.ZipFile(file)
+        with archive:
+            yield archive
 
 
 @contextmanager
 def _zip_faults() -> Iterator[None]:
-    """Turn what zipfile raises for a damaged archive into BadInput."""
+    """Turn what zipfile raises for a damaged archive into BadInput; only what reads it may stand inside."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as fault:
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, LookupError,
+        OverflowError, RuntimeError,
+    ) as fault:  # fmt: skip
         raise BadInput(f"the zip archive is damaged: {fault}", reason="broken_zip") from fault
 
 
@@ -78,24 +103,21 @@ def _refuse(detail: str, reason: str) -> NoReturn:
     raise BadInput(detail, reason=reason)
 
 
-def _declared(archive: zipfile.ZipFile, names: list[str]) -> Mapping[str, str]:
+def _declared(archive: zipfile.ZipFile) -> Mapping[str, str]:
     """Return the MD5 that the package declares, by member."""
-    if "md5sum.txt" not in names:
-        return {}
     text = _small(archive, "md5sum.txt").decode("utf-8", "replace")
-    return {name: md5 for md5, name in _SUMS.findall(text)}
+    return {name: md5.lower() for md5, name in _SUMS.findall(text)}
 
 
-def _refuse_unless_complete(archive: zipfile.ZipFile, names: list[str]) -> None:
-    """Raise BadInput where a file that the catalog lists is not there."""
-    if _CATALOG not in names:
-        return
+def _refuse_without(archive: zipfile.ZipFile, wanted: int, accession: str, suffix: str) -> NoReturn:
+    """Raise BadInput for a package without the one file: later it may be there if the catalog lists it."""
     try:
-        listed = list(_listed(json.loads(_small(archive, _CATALOG))))
-    except ValueError as fault:
-        raise BadInput(f"the catalog of the package is no JSON: {fault}", reason="member_mismatch") from fault
-    if absent := [path for path in listed if f"{_DATA}{path}" not in names]:
+        listed = list(_listed(json.loads(_small(archive, _CATALOG) or b"{}")))
+    except (ValueError, RecursionError) as fault:
+        raise BadInput("the catalog of the package is no JSON", reason="member_mismatch") from fault
+    if not wanted and (absent := [path for path in listed if _is_wanted(path, accession, suffix)]):
         _refuse(f"the package lists {absent[0]} and does not hold it", "member_missing")
+    _refuse(f"the package holds {wanted} files {suffix} of {accession}, not one", "no_member")
 
 
 def _listed(catalog: Any) -> Iterator[str]:
@@ -112,14 +134,27 @@ def _listed(catalog: Any) -> Iterator[str]:
 
 
 def _small(archive: zipfile.ZipFile, name: str) -> bytes:
-    with archive.open(name) as member:
+    """Return a list of files; empty where there is none."""
+    if name not in archive.namelist():
+        return b""
+    with _zip_faults(), archive.open(name) as member:
         return member.read(_LIST_BYTES)
 
 
-def _read(member: IO[bytes], declared: str | None, name: str, target: IO[bytes] | None) -> Unpacked:
-    """Read a member to its end, where its CRC is checked, and into the target."""
+def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield a member to its end, where its CRC is checked."""
+    with _zip_faults(), archive.open(member) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _read(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, sums: Mapping[str, str], target: IO[bytes] | None
+) -> Unpacked:
+    """Read a member to its end, into the target if there is one."""
+    name, declared = member.filename, sums.get(member.filename)
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    while chunk := member.read(_CHUNK_BYTES):
+    for chunk in _chunks(archive, member):
         size += len(chunk)
         md5.update(chunk)
         if target:

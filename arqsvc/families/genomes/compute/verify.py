@@ -1,7 +1,8 @@
 """Whether a downloaded file is whole: GenBank flat files and FASTA, plain or gzip, in memory of constant size.
 
-What is wrong is `BadInput` with one of the words of `genbank.py` as its `reason`, or for FASTA one of these: `empty`,
-`broken_gzip`, `binary`, `no_sequence`, `malformed_header`, `malformed_sequence`, or the format that it is.
+What is wrong is `BadInput` with one of the words of `genbank.py` as its `reason`, or `malformed_header`; for FASTA one
+of these: `empty`, `broken_gzip`, `binary`, `no_sequence`, `malformed_header`, `malformed_sequence`, or the format that
+it is.
 Its message says what is wrong and not what to do, which the download knows.
 
 Annotation is not looked into, and no name is held against another: both are for the analysis, and neither is a fault of
@@ -16,6 +17,7 @@ from functools import partial
 from gzip import BadGzipFile
 from io import BufferedReader
 from pathlib import Path
+from textwrap import shorten
 from typing import NoReturn
 
 from isal import igzip, igzip_lib
@@ -30,8 +32,12 @@ _BUFFER_BYTES = 256 * 1024
 _LINE_BYTES = 64 * 1024
 """No line of a flat file is as long as this."""
 
+_NAME_BYTES = 100
+_SHOWN_CHARACTERS = 60
+
 _SPACE, _SLASH, _NUL, _MORE = b" /\0>"
-_LOCUS = re.compile(rb"LOCUS +(\S+) +(\d{1,12}) +(bp|aa|rc)\b", re.IGNORECASE)
+_LOCUS = re.compile(rb"LOCUS +(\S{1,%d}) +(\d{1,12}) +(bp|aa|rc)\b" % _NAME_BYTES, re.IGNORECASE)
+_SECTION = re.compile(rb"[A-Z][A-Z_]*")
 _LINE_ENDS = b"\r\n"
 _NUMBERING = b"0123456789 \t" + _LINE_ENDS
 _NUCLEOTIDES = b"ACGTURYSWKMBDHVNXacgturyswkmbdhvnx"
@@ -149,6 +155,8 @@ def _header(first: bytes, lines: Iterator[bytes], number: int) -> tuple[str, str
     version, accession, contig = name, b"", False
     section = b""
     for line in lines:
+        if _NUL in line or len(line) == _LINE_BYTES:
+            _refuse(f"record {number} ({name}) has binary data or an endless line", "binary")
         if line[0] == _SPACE:
             if section == b"ACCESSION":
                 accession += line
@@ -158,15 +166,17 @@ def _header(first: bytes, lines: Iterator[bytes], number: int) -> tuple[str, str
             if section == b"ACCESSION":
                 accession = rest
             elif section == b"VERSION":
-                version = (rest.split() or [b""])[0].decode("latin-1") or name
+                version = (rest.split() or [b""])[0][:_NAME_BYTES].decode("latin-1") or name
             elif section.startswith(b"ORIGIN"):
                 return name, version, frozenset(accession.decode("latin-1").split()), promised
             elif section == b"CONTIG":
                 contig = True
             elif section in (b"//", b"LOCUS"):
                 _refuse_without_sequence(section, version, contig=contig)
-        if _NUL in line or len(line) == _LINE_BYTES:
-            _refuse(f"record {number} ({name}) has binary data or an endless line", "binary")
+            elif section and not _SECTION.fullmatch(section):  # an error that a server sent in the middle, say
+                _refuse(
+                    f"what stands before the sequence of {name} goes on with {_beginning(line)!r}", "malformed_header"
+                )
     _refuse(f"it ends before the sequence of record {number} ({name})", "truncated")
 
 
@@ -182,7 +192,7 @@ def _locus(line: bytes, number: int) -> tuple[str, int]:
     """Return name and promised length."""
     match = _LOCUS.match(line)
     if match is None:
-        found = line[:60].decode("utf-8", "replace").rstrip()
+        found = _beginning(line)
         if number > 1 and not line.startswith(b"LOCUS"):
             if b"LOCUS".startswith(line.strip()):
                 _refuse(f"it ends in the LOCUS line of record {number}", "truncated")
@@ -196,6 +206,11 @@ def _locus(line: bytes, number: int) -> tuple[str, int]:
     if unit == b"rc":
         _refuse(f"{name} is a master record, which names others and has no sequence", "no_sequence")
     return name, int(match[2])
+
+
+def _beginning(line: bytes) -> str:
+    """Return the first words of a line, none of them in part: a part of a secret could not be hidden any more."""
+    return shorten(line.decode("utf-8", "replace"), _SHOWN_CHARACTERS, placeholder=" ...").strip()
 
 
 def _count(lines: Iterator[bytes], name: str) -> int:

@@ -7,11 +7,16 @@ them stands a gateway that sends HTML. A message here never holds what may hold 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
+from arqsvc.bio.accession import Accession, parse
 from arqsvc.errors import ArqsvcError, SourceRefused, SourceUnavailable, Throttled
 from arqsvc.families.genomes.compute.sniff import DESCRIPTIONS, sniff, title
+from arqsvc.infra.body import hide
+
+ACCESSION_CHARACTERS = 40
+"""No accession is longer than this."""
 
 _SHOWN_CHARACTERS = 200
 
@@ -47,20 +52,27 @@ class Asked:
     thing: str
     """`nucleotide record NC_000913.3`."""
 
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What was sent along and must not be told, should the answer repeat it."""
+
     def unusable(self, head: bytes, wanted: str) -> ArqsvcError:
         """Return the error for an answer that begins like this and is not what was wanted: `a zip archive`."""
-        found, said = sniff(head), plain(head.decode("utf-8", "replace"))
+        found, said = sniff(head), self.said(head.decode("utf-8", "replace"))
         if found in ("text", "json", "xml") and (error := self.meaning(said) or self._error_text(found, said)):
             return error
         sent = f"{self.service} sent {DESCRIPTIONS[found]} in place of {wanted} for {self.thing}"
         if found == "html":
-            page = title(head)
+            page = _shown(title(head) or "", self.secrets)
             return SourceUnavailable(f"{sent}{f': {page!r}' if page else ''}. It is probably down for a while.")
         if found == "text":
             return SourceUnavailable(f"{sent}: {said!r}. Try again later.")
         if found in ("empty", "binary"):
             return SourceUnavailable(f"{sent}. Try again later.")
         return SourceRefused(f"{sent}. Check that the address of the service is right.")
+
+    def said(self, text: str) -> str:
+        """Return what an error body says, in readable words and without what is secret."""
+        return plain(text, self.secrets)
 
     def meaning(self, said: str) -> ArqsvcError | None:
         """Return the error that a known text of NCBI means; None for any other."""
@@ -100,7 +112,19 @@ def expecting(wanted: str, asked: Asked) -> Callable[[bytes, str], None]:
     return check
 
 
-def plain(text: str) -> str:
+def versioned(text: str) -> Accession:
+    """Return the accession with its version that NCBI says something is.
+
+    Raises:
+        ValueError: it is none, or has no version.
+    """
+    accession = parse(text)
+    if accession.version is None or len(accession.text) > ACCESSION_CHARACTERS:
+        raise ValueError(f"{text[:ACCESSION_CHARACTERS]!r} is no accession with its version")
+    return accession
+
+
+def plain(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Return what an error body says, in readable words; empty for JSON and XML that name no error.
 
     >>> plain("+Error%3A+CEFetch%3A%3Aproxy()%3A+F+a+i+l+e+d++t+o++u+n+d+e+r+s+t+a+n+d++i+d+%3A++N+M+_+9+.+9+%0A%0A")
@@ -114,4 +138,10 @@ def plain(text: str) -> str:
     if "%3A" in text or text.startswith("+"):
         text = unquote_plus(text)
     text = _SPACED_OUT.sub(lambda run: " ".join(word.replace(" ", "") for word in run[0].split("  ")), text)
-    return _SECRET.sub(r"\1\2(hidden)", " ".join(text.split()))[:_SHOWN_CHARACTERS]
+    return _shown(text, secrets)
+
+
+def _shown(text: str, secrets: tuple[str, ...]) -> str:
+    """Return the beginning of a text on one line, of letters that can be seen, without what is secret."""
+    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    return _SECRET.sub(r"\1\2(hidden)", hide(line, secrets))[:_SHOWN_CHARACTERS]

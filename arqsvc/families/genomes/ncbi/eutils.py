@@ -1,12 +1,11 @@
 """E-utilities: nucleotide records, one at a time."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from arqsvc.bio.accession import Accession
-from arqsvc.families.genomes.ncbi.answers import Asked, plain
+from arqsvc.families.genomes.ncbi.answers import Asked, versioned
 from arqsvc.families.genomes.ncbi.service import Remote, Service
 from arqsvc.families.genomes.settings import GenomesSettings
 from arqsvc.infra.http import Http, Values
@@ -19,7 +18,7 @@ _RETTYPES = {"genbank": "gbwithparts", "fasta": "fasta"}
 class Summary:
     """What E-utilities know of a record without sending it."""
 
-    accession: str
+    accession: Accession
     """With its version."""
     length_bp: int
 
@@ -32,7 +31,7 @@ class Eutils:
     identity: Values
     """What each request says of who sends it."""
 
-    async def current(self, accession: Accession) -> str:
+    async def current(self, accession: Accession) -> Accession:
         """Return the accession with its version, the newest where it has none.
 
         Raises:
@@ -41,8 +40,11 @@ class Eutils:
         asked = _asked(self.service, accession)
         async with self.service.explained(asked):
             body = await self.service.get("efetch.fcgi", params=self._query(accession, rettype="acc", retmode="text"))
-            found = body.decode("utf-8", "replace").strip()
-            if not re.fullmatch(rf"{accession.base}\.\d+", found):
+            try:
+                found = versioned(body.decode("utf-8", "replace"))
+            except ValueError:
+                found = None
+            if found is None or found.base != accession.base:
                 raise asked.unusable(body, "an accession with its version")
         return found
 
@@ -57,10 +59,10 @@ class Eutils:
             body = await self.service.get("esummary.fcgi", params=self._query(accession, retmode="json"))
             try:
                 found = _summary(json.loads(body))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise asked.unusable(body, "a summary") from None
             if found is None:
-                raise asked.meaning(plain(body.decode("utf-8", "replace"))) or asked.unknown()
+                raise asked.meaning(asked.said(body.decode("utf-8", "replace"))) or asked.unknown()
         return found
 
     async def record(self, accession: Accession, form: str) -> Remote:
@@ -80,18 +82,19 @@ class Eutils:
 def open_eutils(http: Http, settings: GenomesSettings) -> Eutils:
     """Return E-utilities as the settings say."""
     who = {"tool": "arqsvc", "email": settings.ncbi_email, "api_key": settings.ncbi_api_key}
-    service = Service("NCBI E-utilities", settings.eutils_url, http, settings.ncbi_api_key)
+    service = Service("NCBI E-utilities", settings.eutils_url, http, settings.ncbi_api_key, settings.ncbi_email)
     return Eutils(service, {name: value for name, value in who.items() if value is not None})
 
 
 def _asked(service: Service, accession: Accession) -> Asked:
-    return Asked(service.name, f"nucleotide record {accession}")
+    return service.asked(f"nucleotide record {accession}")
 
 
 def _summary(answer: Any) -> Summary | None:
-    """Return the first entry of an ESummary; None where it has none."""
+    """Return the first entry of an ESummary, None where it has none; raises ValueError for one that cannot be."""
     try:
         entry = answer["result"][answer["result"]["uids"][0]]
-        return Summary(str(entry["accessionversion"]), int(entry["slen"]))
+        accession, length = str(entry["accessionversion"]), str(entry["slen"])
     except (LookupError, TypeError):
         return None
+    return Summary(versioned(accession), int(length))

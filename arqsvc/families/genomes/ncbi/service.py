@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from arqsvc.errors import ArqsvcError, SourceRefused, SourceUnavailable, Throttled
-from arqsvc.families.genomes.ncbi.answers import Asked, expecting, plain
+from arqsvc.families.genomes.ncbi.answers import Asked, expecting
 from arqsvc.infra.budget import Budget
 from arqsvc.infra.http import Fetched, Http, OnBytes, Values
 
@@ -29,6 +29,8 @@ class Service:
     http: Http
     key: SecretStr | None = None
     """The API key that is sent to it."""
+    email: SecretStr | None = None
+    """The e-mail address of who asks; like the key it is hidden in what the service says."""
 
     @property
     def budget(self) -> Budget:
@@ -37,6 +39,10 @@ class Service:
         if self.key is None:
             return Budget(host, PER_S)
         return Budget(f"{host} {hashlib.sha256(self.key.get_secret_value().encode()).hexdigest()[:12]}", PER_S_WITH_KEY)
+
+    def asked(self, thing: str) -> Asked:
+        """Return what is asked for, as its errors name it, with what they must not tell."""
+        return Asked(self.name, thing, tuple(secret.get_secret_value() for secret in (self.key, self.email) if secret))
 
     async def get(self, path: str, *, params: Values | None = None, headers: Values | None = None) -> bytes:
         """Return a small answer, whole; ask inside of `explained`."""
@@ -65,7 +71,7 @@ class Service:
 
 
 def _explained(error: SourceRefused | SourceUnavailable, asked: Asked) -> ArqsvcError:
-    said = plain(str(error.facts.get("said", "")))
+    said = asked.said(str(error.facts.get("said", "")))
     if meaning := asked.meaning(said):
         return meaning
     words = f"{asked.service} answered {error.facts['status']} for {asked.thing}{said and f': {said!r}'}."
