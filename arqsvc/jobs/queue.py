@@ -1,6 +1,11 @@
-"""Submit, cancel, retry, and keep Redis in step: the row first, then arq. Redis may be emptied at any time."""
+"""Submit, cancel, retry, and keep Redis in step: the row first, then Redis, which may be emptied at any time.
+
+In Redis a queue is one sorted set of deliveries. A worker takes what stands first out of it, several in one trip, and
+waits there while it is empty. What it took and could not claim in the ledger is put back by the reconciler.
+"""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,12 +25,13 @@ from arqsvc.jobs.record import FINAL, JobRecord, State
 
 logger = logging.getLogger(__name__)
 
-FUNCTION = "run"
-"""Name of the one arq function; its only argument is the row's id."""
 NEWS = "arqsvc:news"
 """Channel that tells workers at once what they would find out at their next look into the ledger."""
 PAGE = 500
 PAGES_A_LOOK = 20
+
+AHEAD_S = 60.0
+"""Seconds for which one step of priority lets a job stand ahead of others; a waiting job overtakes in the end."""
 
 Place = tuple[datetime, UUID]
 """Where a job stands in the order of waiting: since when, and its id."""
@@ -37,7 +43,7 @@ def queue_key(queue: str) -> str:
 
 
 def delivery(job: UUID, dispatch: int) -> str:
-    """Return arq's id of one delivery of a job: each time it is queued anew, it is another."""
+    """Return the name of one delivery of a job: each time it is queued anew, it is another."""
     return f"{job}:{dispatch}"
 
 
@@ -45,6 +51,11 @@ def parse_delivery(text: str) -> tuple[UUID, int]:
     """Return the job and the number of the delivery that `delivery` made."""
     job, _, dispatch = text.rpartition(":")
     return UUID(job), int(dispatch)
+
+
+def place_in_queue(priority: int, queued_at: datetime) -> float:
+    """Return the score of a delivery: jobs of one priority stand in the order in which they were queued."""
+    return queued_at.timestamp() - AHEAD_S * priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +125,14 @@ class JobQueue:
         If Redis is away the rows stay queued, and the reconciler of a worker puts them back.
         """
         moved = list(moved)
-        async with best_effort("jobs are not yet in Redis"):
-            for job in moved:
-                if job.state == State.QUEUED:
-                    await self._enqueue(job.queue, job.id, job.dispatch)
+        queued = [
+            (job.queue, delivery(job.id, job.dispatch), place_in_queue(job.priority, job.queued_at))
+            for job in moved
+            if job.state == State.QUEUED
+        ]
+        if queued:
+            async with best_effort("jobs are not yet in Redis"):
+                await self._enqueue(queued)
         await announce(self.redis, moved)
 
     async def put_back_forgotten(self, after: Place | None) -> Place | None:
@@ -129,9 +144,10 @@ class JobQueue:
         put_back, pages = 0, 0
         while page := await ledger.queued_page(after, PAGE):
             missing = await self._unknown(page)
-            for row in missing:
-                await self.forget(row["queue"], row["id"], row["dispatch"])
-                await self._enqueue(row["queue"], row["id"], row["dispatch"])
+            await self._enqueue(
+                (row["queue"], delivery(row["id"], row["dispatch"]), place_in_queue(row["priority"], row["queued_at"]))
+                for row in missing
+            )
             put_back, pages = put_back + len(missing), pages + (not missing)
             after = (page[-1]["queued_at"], page[-1]["id"])
             if pages == PAGES_A_LOOK:
@@ -165,24 +181,27 @@ class JobQueue:
     async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
         """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
         name = delivery(job, dispatch)
-        async with best_effort("a stale delivery is left in Redis", delivery=name), self.redis.pipeline() as pipe:
-            pipe.zrem(queue_key(queue), name)
-            pipe.delete(f"arq:job:{name}", f"arq:in-progress:{name}", f"arq:retry:{name}")
-            await pipe.execute()
+        async with best_effort("a stale delivery is left in Redis", delivery=name):
+            await self.redis.zrem(queue_key(queue), name)
 
-    async def _enqueue(self, queue: str, job: UUID, dispatch: int) -> None:
-        await self.redis.enqueue_job(FUNCTION, str(job), _job_id=delivery(job, dispatch), _queue_name=queue_key(queue))
+    async def _enqueue(self, deliveries: Iterable[tuple[str, str, float]]) -> None:
+        """Put deliveries into their queues, each with its place."""
+        places = defaultdict[str, dict[str, float]](dict)
+        for queue, name, place in deliveries:
+            places[queue][name] = place
+        if places:
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for queue, mapping in places.items():
+                    pipe.zadd(queue_key(queue), mapping)
+                await pipe.execute()
 
     async def _unknown(self, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Return those rows whose delivery has no payload or no place in its queue."""
+        """Return those rows whose delivery has no place in its queue."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for row in page:
-                name = delivery(row["id"], row["dispatch"])
-                pipe.exists(f"arq:job:{name}")
-                pipe.zscore(queue_key(row["queue"]), name)
+                pipe.zscore(queue_key(row["queue"]), delivery(row["id"], row["dispatch"]))
             found = await pipe.execute()
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [row for row, (payload, place) in zip(page, pairs, strict=True) if not payload or place is None]
+        return [row for row, place in zip(page, found, strict=True) if place is None]
 
 
 def parse_news(data: bytes) -> tuple[str | None, UUID]:

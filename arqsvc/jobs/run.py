@@ -90,7 +90,7 @@ def ending(outcome: Outcome, claimed: Moved, job: Job[Any, Any] | None, *, delay
         delay_s: how long to wait before another attempt, unless the error says.
     """
     if isinstance(outcome, Result):
-        return Ending("succeeded", State.SUCCEEDED, result=outcome.model_dump_json())
+        return Ending("succeeded", State.SUCCEEDED, result=outcome.model_dump(mode="json"))
     if isinstance(outcome, (Interrupted, asyncio.CancelledError)):
         return INTERRUPTED
     if isinstance(outcome, Throttled):

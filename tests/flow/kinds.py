@@ -69,6 +69,7 @@ class Wait(Params, kind="test.wait", result=Said, queue="test", timeout_s=60, re
 
 @job(Wait)
 async def wait(ctx: JobContext, params: Wait) -> Said:
+    (ctx.scratch / "waits").touch()
     await ctx.progress("wait", 0.1)
     return Said(text=await ctx.compute(wait_for_file, params.folder))
 

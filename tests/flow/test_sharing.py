@@ -8,7 +8,7 @@ from uuid import UUID
 
 from arqsvc.jobs import ledger
 from arqsvc.jobs.lease import WorkerRecord
-from arqsvc.jobs.ledger import Ending
+from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.record import JobRecord, State
 from tests.flow.test_events import by_sse, steps
 from tests.servers import worker_process
@@ -143,7 +143,7 @@ async def test_one_given_to_a_run_that_has_just_ended_gets_a_run_of_its_own(serv
     await JobRecord.filter(id=job["id"]).update(**changed)
     (worker,) = await WorkerRecord.all()
     (tmp_path / "go").touch()
-    assert await ledger.start(UUID(job["id"]), 1, worker.id)
+    assert await ledger.start([(UUID(job["id"]), 1)], worker.id)
     done = await service.client.result(job["id"])
     assert [attempt["outcome"] for attempt in done["attempts"]] == ["interrupted", "succeeded"]
 
@@ -158,7 +158,7 @@ async def test_what_does_not_run_at_the_same_time_runs_anew(service: Service, tm
 async def test_a_late_end_of_a_member_changes_nothing(service: Service, tmp_path: Path) -> None:
     first, second = await submitted(service, tmp_path, 2)
     row = await JobRecord.get(id=first)
-    assert await ledger.finish(row.id, row.attempt, Ending("lost", State.QUEUED))
+    assert await ledger.finish([Ended(row.id, row.attempt, Ending("lost", State.QUEUED))])
     (tmp_path / "go").touch()
     assert (await service.client.result(second))["state"] == "succeeded"
     assert (await service.client.result(first))["state"] == "succeeded"
