@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -15,6 +14,8 @@ from uuid import uuid4
 
 from arqsvc.errors import JobFailed, OutOfSpace, Rejected
 from arqsvc.infra.storage import CHUNK_BYTES, disk_errors
+
+_MODE = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Partial:
 
     def keep(self) -> Path:
         """Give the whole file a name that nobody else writes to, and return it."""
-        whole = self.path.with_name(f"{self.path.name}.{uuid4().hex}") if self._lasts else self.path
+        whole = _name_of_its_own(self.path) if self._lasts else self.path
         self.path.rename(whole)
         self.path, self.note = whole, None
         self._lasts = False
@@ -135,7 +136,6 @@ class Partial:
         """Make the file empty, and only then say what will be in it: the order holds through a power cut too."""
         if os.fstat(self._fd).st_size:
             os.ftruncate(self._fd, 0)
-            os.lseek(self._fd, 0, os.SEEK_SET)
             os.fsync(self._fd)
         if not self._lasts:
             return
@@ -159,8 +159,8 @@ async def open_partial(path: Path, url: str) -> AsyncIterator[Partial]:
     with disk_errors(path.parent):
         fd = _claim(path)
         if fd is None:
-            fd, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-            partial = Partial(Path(name), fd, lasts=False)
+            own = _name_of_its_own(path)
+            partial = Partial(own, os.open(own, _MODE | os.O_EXCL, 0o600), lasts=False)
         else:
             partial = Partial(path, fd, lasts=True)
     try:
@@ -173,10 +173,14 @@ async def open_partial(path: Path, url: str) -> AsyncIterator[Partial]:
         partial.close()
 
 
+def _name_of_its_own(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{uuid4().hex}")
+
+
 def _claim(path: Path) -> int | None:
     """Return a descriptor of the file that holds its lock; None if another holds it."""
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        fd = os.open(path, _MODE, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.stat().st_ino == os.fstat(fd).st_ino:
