@@ -102,30 +102,33 @@ class NewJob:
     """A job to be written."""
 
     id: UUID
+    owner: str
     kind: str
     queue: str
-    params: str
-    """JSON text."""
+    params: Mapping[str, Any]
+    """As JSON values."""
     tries: int
+    priority: int
     shared: str | None
     needs: Sequence[UUID]
 
 
-async def insert(jobs: Sequence[NewJob], *, owner: str) -> list[Moved]:
-    """Write new jobs of one owner: `queued`, or `blocked` where they need others."""
+async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
+    """Write new jobs: `queued`, or `blocked` where they need others."""
     new = [
         {
-            "id": str(job.id), "kind": job.kind, "queue": job.queue, "params": json.loads(job.params),
-            "tries": job.tries, "shared": job.shared, "needs": list(map(str, job.needs)),
+            "id": str(job.id), "owner": job.owner, "kind": job.kind, "queue": job.queue, "params": job.params,
+            "tries": job.tries, "priority": job.priority, "shared": job.shared, "needs": list(map(str, job.needs)),
         } for job in jobs
     ]  # fmt: skip
     return await move(
-        """INSERT INTO job (id, owner, kind, queue, state, params, tries, shared, dispatch, seq, created_at, queued_at)
-        SELECT id, $2, kind, queue, CASE WHEN needs = '[]' THEN 'queued' ELSE 'blocked' END, params, tries, shared,
-            1, 1, now(), now() FROM new""",
-        json.dumps(new), owner,
-        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS
-            job(id uuid, kind text, queue text, params jsonb, tries int, shared text, needs jsonb)),""",
+        """INSERT INTO job (id, owner, kind, queue, state, params, tries, priority, shared, dispatch, seq, created_at,
+            queued_at)
+        SELECT id, owner, kind, queue, CASE WHEN needs = '[]' THEN 'queued' ELSE 'blocked' END, params, tries, priority,
+            shared, 1, 1, now(), now() FROM new""",
+        json.dumps(new),
+        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, owner text, kind text, queue text,
+            params jsonb, tries int, priority int, shared text, needs jsonb)),""",
         also="""needing AS (INSERT INTO job_need (job_id, needed_id)
             SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),""",
     )  # fmt: skip

@@ -8,7 +8,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,8 @@ from uuid import UUID
 from uuid6 import uuid7
 
 from arqsvc.errors import Conflict
+from arqsvc.infra.db import REFUSED
+from arqsvc.infra.grouped import Grouped
 from arqsvc.infra.redis import ArqRedis, best_effort, from_json, to_json
 from arqsvc.jobs import ledger, waiting
 from arqsvc.jobs.declare import Params
@@ -58,23 +59,32 @@ def place_in_queue(priority: int, queued_at: datetime) -> float:
     return queued_at.timestamp() - AHEAD_S * priority
 
 
-@dataclass(frozen=True, slots=True)
 class JobQueue:
     """The submitter's side of the queues, over one Redis pool."""
 
-    redis: ArqRedis
+    def __init__(self, redis: ArqRedis) -> None:
+        self.redis = redis
+        self._new = Grouped(self._write_new, alone=REFUSED)
+
+    async def run(self) -> None:
+        """Write what is submitted, until cancelled; only who submits needs it."""
+        await self._new.run()
 
     async def submit(self, params: Params, *, owner: str) -> UUID:
         """Write a job with all that it needs, and queue it; returns its id.
 
         Once this returns, the job is not lost any more.
         """
-        jobs = _new_jobs(params)
-        moved = await ledger.insert(jobs, owner=owner)
-        for job in moved:
+        jobs = _new_jobs(params, owner)
+        await self._new(jobs)
+        for job in jobs:
             logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
-        await self.deliver(moved)
         return jobs[-1].id
+
+    async def _write_new(self, submitted: Sequence[Sequence[NewJob]]) -> list[None]:
+        """Write what several submitted, each a job with all that it needs, and queue it."""
+        await self.deliver(await ledger.insert([job for jobs in submitted for job in jobs]))
+        return [None] * len(submitted)
 
     async def cancel(self, job: UUID) -> None:
         """Cancel a waiting job at once; ask the worker of a running one to end it.
@@ -210,12 +220,13 @@ def parse_news(data: bytes) -> tuple[str | None, UUID]:
     return worker, UUID(job)
 
 
-def _new_jobs(params: Params) -> list[NewJob]:
+def _new_jobs(params: Params, owner: str) -> list[NewJob]:
     """Return a job and, before it, all that it needs."""
-    kind, needed = type(params), [_new_jobs(need) for need in params.needs()]
+    kind, needed = type(params), [_new_jobs(need, owner) for need in params.needs()]
     job = NewJob(
-        id=uuid7(), kind=kind.kind, queue=kind.queue, params=params.model_dump_json(), tries=kind.retries.tries,
-        shared=params.shared(), needs=[jobs[-1].id for jobs in needed],
+        id=uuid7(), owner=owner, kind=kind.kind, queue=kind.queue, params=params.model_dump(mode="json"),
+        tries=kind.retries.tries, priority=kind.priority, shared=params.shared(),
+        needs=[jobs[-1].id for jobs in needed],
     )  # fmt: skip
     return [*(job for jobs in needed for job in jobs), job]
 

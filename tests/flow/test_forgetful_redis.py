@@ -72,8 +72,8 @@ async def test_a_running_job_is_in_the_ledger_alone(service: Service, tmp_path: 
 
 
 async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: Service) -> None:
-    backlog = [NewJob(uuid7(), "test.unserved", "unserved", "{}", 1, None, ()) for _ in range(PAGE + 1)]
-    await ledger.insert(backlog, owner="x")
+    backlog = [NewJob(uuid7(), "x", "test.unserved", "unserved", {}, 1, 5, None, ()) for _ in range(PAGE + 1)]
+    await ledger.insert(backlog)
     job = await api.client.submit("test.say", {"text": "found"})
     assert api.settings.redis_url
     async with Redis.from_url(api.settings.redis_url.get_secret_value()) as redis:
