@@ -24,6 +24,7 @@ from arqsvc.families import load_params, load_settings
 from arqsvc.infra.db import applied_migrations, migrate, own_migrations
 from arqsvc.infra.embedded import embedded_postgres, embedded_redis
 from arqsvc.infra.guarded import guarded
+from arqsvc.infra.http import make_client
 from arqsvc.infra.state import hold_state, runtime_folder
 from arqsvc.infra.supervise import supervise, task_group
 from arqsvc.settings import PREFIX, Settings
@@ -68,7 +69,8 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
     Raises:
         CannotStart: the state is in use, the port is taken, or a server does not start.
     """
-    load_settings(os.environ)  # a wrong one stops the start here, and not the worker again and again
+    load_settings(os.environ)  # what is wrong stops the start here, and not the worker again and again
+    await (await make_client(settings)).aclose()
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_state(settings.state_dir))
         listening = stack.enter_context(listening_on(settings.host, settings.port))

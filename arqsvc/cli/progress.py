@@ -72,9 +72,16 @@ class Display:
             self.at(job, step if self._live else data["step"], data["fraction"])
         elif data["state"] == "scheduled":
             due = datetime.fromisoformat(data["due_at"]).astimezone()
-            self.at(job, f"waits until {due:%H:%M:%S}: {data['error']['detail']}", None)
+            self._waits(job, f"waits until {due:%H:%M:%S}: {data['error']['detail']}")
         elif data["state"] not in {*FINAL, "blocked"}:  # of one that is blocked, what it waits for tells more
             self.at(job, data["state"], None)
+
+    def _waits(self, job: str, why: str) -> None:
+        """Show why a job waits: once also to those who want no progress, since they would wonder."""
+        if not (self._live or self._plain) and job not in self._said:
+            self._said[job] = why
+            click.echo(f"{job}: {why}", err=True)
+        self.at(job, why, None)
 
     def ended(self, job: str, *, ok: bool) -> None:
         """Show that a job has ended."""

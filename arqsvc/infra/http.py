@@ -227,6 +227,16 @@ async def open_http(settings: Settings, redis: ArqRedis) -> AsyncIterator[Http]:
     Raises:
         CannotStart: such a variable is wrong; says which.
     """
+    async with await make_client(settings) as client:
+        yield Http(client, Budgets(redis), settings.stall_s)
+
+
+async def make_client(settings: Settings) -> httpx.AsyncClient:
+    """Return a client as the usual variables want it.
+
+    Raises:
+        CannotStart: such a variable is wrong; says which.
+    """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # below that it logs URLs, with the keys in them
     try:
         tls = await asyncio.to_thread(httpx.create_ssl_context)
@@ -235,7 +245,7 @@ async def open_http(settings: Settings, redis: ArqRedis) -> AsyncIterator[Http]:
             f"The certificates cannot be read: {error}. Correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it."
         ) from error
     try:
-        client = httpx.AsyncClient(
+        return httpx.AsyncClient(
             verify=tls,
             headers={"User-Agent": f"arqsvc/{__version__}", "Accept-Encoding": "identity"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none: no request knows of another
@@ -245,8 +255,6 @@ async def open_http(settings: Settings, redis: ArqRedis) -> AsyncIterator[Http]:
         raise CannotStart(
             "A proxy variable (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) holds no URL of an http or https proxy."
         ) from error
-    async with client:
-        yield Http(client, Budgets(redis), settings.stall_s)
 
 
 def _asked(url: str, budget: Budget, params: Values | None, headers: Values | None) -> _Asked:
