@@ -125,9 +125,9 @@ class ProgressSender:
             for writer in writers:
                 self._noted.discard(writer)
                 for job, seq, batch in writer.taken():
+                    pipe.set(_progress_key(job), to_json(writer.kept(job)), ex=PROGRESS_TTL_S)
                     for entry in batch:
                         pipe.xadd(STREAM, {"j": to_json([str(job), seq, entry])}, maxlen=STREAM_LENGTH)
-                    pipe.set(_progress_key(job), to_json(writer.kept(job)), ex=PROGRESS_TTL_S)
             await pipe.execute()
 
 
@@ -291,7 +291,7 @@ async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> A
     with hub.subscribed(job) as subscription:
         news, look, ended = list[Event](), True, False
         while not ended:
-            if look or any(event.id.seq != after.seq for event in news):
+            if look or any(event.id.seq != after.seq or not after.n for event in news):
                 told, ended = await _told(redis, job, after)
                 news += told
             for event in sorted(news, key=lambda event: event.id):

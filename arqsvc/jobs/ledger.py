@@ -134,20 +134,21 @@ async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     )  # fmt: skip
 
 
-_START = """UPDATE job SET state = 'running', reason = NULL, error = NULL, progress = NULL, due_at = NULL,
-    attempt = attempt + 1, seq = seq + 1, started_at = coalesce(started_at, now()), worker = """
+_STARTED = """UPDATE job SET state = 'running', error = NULL, progress = NULL, due_at = NULL,
+    attempt = job.attempt + 1, seq = job.seq + 1, started_at = coalesce(job.started_at, now())"""
 _TRIED = """tried AS (INSERT INTO attempt (job_id, number, worker, started_at)
     SELECT id, attempt, worker, now() FROM moved),"""
 
 
-async def start(deliveries: Sequence[tuple[UUID, int]], worker: str) -> list[Moved]:
+async def start(deliveries: Sequence[tuple[UUID, int]], worker: str, lease_s: float) -> list[Moved]:
     """queued -> running, each as a new attempt; left out is what is not the latest delivery of its job, or not queued.
 
-    A job that may share a run is given to the worker on which such a run goes on already: its `worker` is another.
+    A job that may share a run is given to the live worker on which such a run goes on already: its `worker` is another,
+    and its reason `joining` until that one has taken it in.
     """
     jobs, dispatches = [job for job, _ in deliveries], [dispatch for _, dispatch in deliveries]
     moved = await move(
-        f"""{_START} $3 FROM unnest($1::uuid[], $2::int[]) AS delivery(id, dispatch)
+        f"""{_STARTED}, reason = NULL, worker = $3 FROM unnest($1::uuid[], $2::int[]) AS delivery(id, dispatch)
         WHERE job.id = delivery.id
             AND CASE WHEN job.state = 'queued' AND job.dispatch = delivery.dispatch THEN job.shared IS NULL END""",
         jobs, dispatches, worker, also=_TRIED,
@@ -155,11 +156,11 @@ async def start(deliveries: Sequence[tuple[UUID, int]], worker: str) -> list[Mov
     started = {job.id for job in moved}
     for job, dispatch in deliveries:
         if job not in started:
-            moved += await _start_shared(job, dispatch, worker)
+            moved += await _start_shared(job, dispatch, worker, lease_s)
     return moved
 
 
-async def _start_shared(job: UUID, dispatch: int, worker: str) -> list[Moved]:
+async def _start_shared(job: UUID, dispatch: int, worker: str, lease_s: float) -> list[Moved]:
     """Start a job that may share a run; one at a time of those that could share, so that each sees the one before."""
     async with in_transaction():
         locked = await rows(
@@ -170,11 +171,26 @@ async def _start_shared(job: UUID, dispatch: int, worker: str) -> list[Moved]:
         if not locked:
             return []
         return await move(
-            f"""{_START} coalesce((SELECT other.worker FROM job other
-                WHERE other.kind = job.kind AND other.shared = job.shared AND other.state = 'running' LIMIT 1), $3)
-            WHERE id = $1 AND state = 'queued' AND dispatch = $2""",
-            job, dispatch, worker, also=_TRIED,
+            f"""{_STARTED}, worker = coalesce(carrier.id, $3),
+                reason = CASE WHEN carrier.id <> $3 THEN 'joining' END
+            FROM (SELECT) one LEFT JOIN LATERAL (
+                SELECT worker.id FROM job this
+                JOIN job other ON other.kind = this.kind AND other.shared = this.shared AND other.state = 'running'
+                    AND other.reason IS NULL
+                JOIN worker ON worker.id = other.worker AND worker.heartbeat_at > now() - make_interval(secs => $4)
+                WHERE this.id = $1 LIMIT 1) carrier ON true
+            WHERE job.id = $1 AND job.state = 'queued' AND job.dispatch = $2""",
+            job, dispatch, worker, lease_s, also=_TRIED,
         )  # fmt: skip
+
+
+async def taken_in(jobs: Sequence[UUID], worker: str) -> None:
+    """Note that these jobs share a run of this worker now."""
+    await rows(
+        """WITH taken AS (UPDATE job SET reason = NULL
+            WHERE id = ANY($1::uuid[]) AND state = 'running' AND worker = $2 RETURNING id) SELECT id FROM taken""",
+        [list(jobs), worker],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,26 +289,31 @@ async def release_due(limit: int = 500) -> list[Moved]:
 async def rescue(lease_s: float) -> list[Moved]:
     """running -> queued, for all whose worker is dead; the third loss ends a job as `failed`, `poisoned`.
 
-    A worker is dead when its row is gone or its heartbeat is older than `lease_s` by the database's clock.
-    A job that was to be cancelled is cancelled: nobody is left to be told.
+    A worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
+    stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
+    told.
     """
     return await move(
         """UPDATE job SET
             state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
-                WHEN losses + 1 >= $2 THEN 'failed' ELSE 'queued' END,
+                WHEN losses + lost.died >= $2 THEN 'failed' ELSE 'queued' END,
             reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled_by_user'
-                WHEN losses + 1 >= $2 THEN 'poisoned' ELSE 'worker_lost' END,
-            error = CASE WHEN cancel_requested_at IS NULL AND losses + 1 >= $2 THEN jsonb_build_object(
+                WHEN losses + lost.died >= $2 THEN 'poisoned' ELSE 'worker_lost' END,
+            error = CASE WHEN cancel_requested_at IS NULL AND losses + lost.died >= $2 THEN jsonb_build_object(
                 'type', '/problems/poisoned', 'title', 'The job cost too many workers', 'status', 500,
                 'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || worker
                 || '. Look at their logs for memory or crashes before you retry it.') END,
-            finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + 1 >= $2 THEN now() END,
-            losses = losses + 1, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), worker = NULL
-        WHERE id IN (SELECT job.id FROM job LEFT JOIN worker ON worker.id = job.worker
+            finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + lost.died >= $2 THEN now() END,
+            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), worker = NULL
+        FROM lost WHERE job.id = lost.id""",
+        lease_s, MAX_LOSSES,
+        first="""lost AS (
+            SELECT job.id, (worker.id IS NOT NULL)::int AS died
+            FROM job LEFT JOIN worker ON worker.id = job.worker
             WHERE job.state = 'running'
                 AND (worker.id IS NULL OR worker.heartbeat_at < now() - make_interval(secs => $1))
-            FOR UPDATE OF job SKIP LOCKED)""",
-        lease_s, MAX_LOSSES,
+            FOR UPDATE OF job SKIP LOCKED
+        ),""",
         also="""tried AS (
             UPDATE attempt SET finished_at = now(), outcome = 'lost'
             FROM moved WHERE attempt.job_id = moved.id AND attempt.number = moved.attempt

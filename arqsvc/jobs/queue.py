@@ -4,6 +4,7 @@ In Redis a queue is one sorted set of deliveries. A worker takes what stands fir
 waits there while it is empty. What it took and could not claim in the ledger is put back by the reconciler.
 """
 
+import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ NEWS = "arqsvc:news"
 PAGE = 500
 PAGES_A_LOOK = 20
 
+KEY_LENGTH = 255
+"""Characters of a key that jobs share a run by; of a longer one the digest is kept."""
 AHEAD_S = 60.0
 """Seconds for which one step of priority lets a job stand ahead of others; a waiting job overtakes in the end."""
 
@@ -101,21 +104,30 @@ class JobQueue:
             logger.info("job cancelled", extra={"job_id": job})
             await self.forget(moved[0].queue, job, moved[0].dispatch)
             await self.deliver(moved)
-            for needed in await waiting.needed_no_more(job):
-                with suppress(Conflict):
-                    await self.cancel(needed)
+            await self.let_go(moved)
         else:
             logger.info("cancel requested", extra={"job_id": job})
             await self.tell(None, job)
+
+    async def let_go(self, jobs: Iterable[Moved]) -> None:
+        """Cancel what these jobs needed, if they have ended without it and nobody else waits for it."""
+        for job in jobs:
+            if job.state in {State.FAILED, State.CANCELLED}:
+                for needed in await waiting.needed_no_more(job.id):
+                    with suppress(Conflict):
+                        await self.cancel(needed)
 
     async def retry(self, job: UUID) -> None:
         """Queue a failed or cancelled job again, with all its tries; and before it, what it needs and has not.
 
         Raises:
-            Conflict: the job is in another state.
+            Conflict: the job is in another state, or what it needs is just being cancelled.
         """
         if (await JobRecord.get(id=job)).state in {State.FAILED, State.CANCELLED}:
-            for needed in await waiting.needs_of([job]):
+            needs = await waiting.needs_of([job])
+            if any(needed.cancel_requested and not needed.ended for needed in needs):
+                raise Conflict(f"What job {job} needs is just being cancelled. Retry it in a moment.")
+            for needed in needs:
                 if needed.state in {State.FAILED, State.CANCELLED}:
                     with suppress(Conflict):
                         await self.retry(needed.id)
@@ -223,9 +235,12 @@ def parse_news(data: bytes) -> tuple[str | None, UUID]:
 def _new_jobs(params: Params, owner: str) -> list[NewJob]:
     """Return a job and, before it, all that it needs."""
     kind, needed = type(params), [_new_jobs(need, owner) for need in params.needs()]
+    shared = params.shared()
+    if shared and len(shared) > KEY_LENGTH:
+        shared = hashlib.sha256(shared.encode()).hexdigest()
     job = NewJob(
         id=uuid7(), owner=owner, kind=kind.kind, queue=kind.queue, params=params.model_dump(mode="json"),
-        tries=kind.retries.tries, priority=kind.priority, shared=params.shared(),
+        tries=kind.retries.tries, priority=kind.priority, shared=shared,
         needs=[jobs[-1].id for jobs in needed],
     )  # fmt: skip
     return [*(job for jobs in needed for job in jobs), job]

@@ -45,7 +45,7 @@ class Run:
     members: dict[UUID, Moved] = field(default_factory=dict)
     """The jobs whose attempt it is, as they were claimed; none while the first is being claimed."""
     progress: ProgressWriter | None = None
-    """While there is one, others may join."""
+    """None before it begins, and once its end is being written."""
     _scope: asyncio.Timeout | None = None
 
     def interrupt(self) -> None:
@@ -64,14 +64,6 @@ class Run:
                 yield
             finally:
                 self._scope = None
-
-    def shares_with(self, job: Moved) -> bool:
-        """Whether a job may join: it has the same kind and key, and the run goes on."""
-        return (
-            self.progress is not None
-            and job.shared is not None
-            and any((job.kind, job.shared) == (other.kind, other.shared) for other in self.members.values())
-        )
 
     def join(self, job: Moved) -> None:
         """Make this the attempt of one more job."""

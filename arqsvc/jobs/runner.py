@@ -58,6 +58,8 @@ class Runner:
         self._progress = ProgressSender(means.infra.redis)
         self._ledger = Grouped(self._finish_all, alone=REFUSED)
         self._runs: dict[UUID, Run] = {}
+        self._open: dict[tuple[str, str | None], Run] = {}
+        """Runs that others may still join, by kind and key."""
         self._stopping = False
 
     @property
@@ -65,12 +67,14 @@ class Runner:
         """What must run for as long as attempts do."""
         return [("progress", self._progress.run), ("ledger", self._ledger.run)]
 
-    async def interrupt(self, job: UUID) -> None:
+    async def interrupt(self, job: UUID, attempt: int | None = None) -> None:
         """End the attempt of this job, if it runs here; the row says whether that means cancelled or queued.
 
-        Others that share its run go on.
+        Others that share its run go on. `attempt` is the one that is meant, None for whichever runs.
         """
         if not (run := self._runs.get(job)):
+            return
+        if attempt and (job not in run.members or run.members[job].attempt != attempt):
             return
         if len(run.members) < 2:
             run.interrupt()
@@ -94,7 +98,9 @@ class Runner:
         self._runs.update(runs)
         started: list[Moved] = []
         try:
-            started = await ledger.start([each for each in deliveries if each[0] in runs], self._worker)
+            started = await ledger.start(
+                [each for each in deliveries if each[0] in runs], self._worker, self._means.infra.settings.lease_s
+            )
         finally:
             left = runs.keys() - {job.id for job in started}
             self._forget([runs[job] for job in left], left)
@@ -111,7 +117,9 @@ class Runner:
                 logger.info("job started", extra={"kind": claimed.kind})
                 if claimed.worker != self._worker:
                     await self._queue.tell(claimed.worker, claimed.id)
-                elif run.interrupted or not self._joined(claimed):
+                elif run.interrupted:
+                    await self._record(claimed, INTERRUPTED, None, None)
+                elif not self._joined(claimed):
                     run.members[claimed.id] = claimed
                     await self._attempt(claimed, run, over)
         finally:
@@ -129,22 +137,29 @@ class Runner:
         a run. Given back is what the ledger says is ours and is not: the answer to a claim was lost, the end of an
         attempt could not be written, or the run that it was to share has ended.
         """
-        attempts = {job: run.members[job].attempt for job, run in self._runs.items() if job in run.members}
+        attempts = {
+            job: run.members[job].attempt for job, run in self._runs.items() if job in run.members and run.progress
+        }
         held = {job.id: job for job in await ledger.held_by(self._worker)}
         for job, attempt in attempts.items():
             if job not in held or held[job].attempt != attempt or held[job].cancel_requested:
-                await self.interrupt(job)
-        for ours in held.values():
-            if ours.id not in self._runs and not self._joined(ours):
-                await self._give_back(ours)
+                await self.interrupt(job, attempt)
+        strays = [job for job in held.values() if job.id not in self._runs]
+        joined = [job.id for job in strays if self._joined(job)]
+        if joined:
+            await ledger.taken_in(joined, self._worker)
+        async with asyncio.TaskGroup() as group:
+            for stray in strays:
+                if stray.id not in self._runs:
+                    group.create_task(self._give_back(stray))
 
     async def _give_back(self, job: Moved) -> None:
         logger.warning("gave back a job that nobody ran", extra={"job_id": job.id})
-        await self._ledger(Ended(job.id, job.attempt, TOO_LATE if job.shared else LOST))
+        await self._record(job, TOO_LATE if job.shared else LOST, None, None)
 
     def _joined(self, job: Moved) -> bool:
         """Make a job share a run that goes on here; returns whether there is one."""
-        run = next((run for run in self._runs.values() if run.shares_with(job)), None)
+        run = self._open.get((job.kind, job.shared))
         if run is None or job.cancel_requested:
             return False
         run.join(job)
@@ -172,6 +187,8 @@ class Runner:
         means = self._means
         async with ScratchFolder(means.scratch / f"{claimed.id}-{claimed.attempt}") as scratch:
             progress = run.progress = ProgressWriter(self._progress, {claimed.id: claimed.seq})
+            if claimed.shared:
+                self._open[claimed.kind, claimed.shared] = run
             try:
                 yield JobContext(
                     claimed.id, claimed.owner, claimed.attempt, scratch, means.infra.settings, means.http,
@@ -197,6 +214,8 @@ class Runner:
     async def _record_all(self, outcome: Outcome, run: Run, context: JobContext | None) -> None:
         """Write how the run ended for each of its jobs; those that try again do so at the same time."""
         members = list(run.members.values())
+        if self._open.get(key := (members[0].kind, members[0].shared)) is run:
+            del self._open[key]
         job = self._means.jobs.get(members[0].kind)
         delay_s = job.params.retries.delay_s(max(member.failures for member in members) + 1) if job else 0.0
         progress, run.progress = run.progress, None
@@ -225,7 +244,8 @@ class Runner:
                     ended = Ended(member.id, member.attempt, self._unstorable(member, error))
                 except UNAVAILABLE as error:
                     if asyncio.get_running_loop().time() > give_up:
-                        raise
+                        logger.exception("the end of the attempt is not stored; the job is given back")
+                        return
                     logger.warning("the end of the attempt is not yet stored", extra={"error": str(error)})
                     await asyncio.sleep(wait_s)
                     wait_s = min(5.0, 2 * wait_s)
@@ -244,6 +264,7 @@ class Runner:
         moved = await ledger.finish(ended)
         await self._queue.deliver(moved)
         by_id = {job.id: job for job in moved}
+        await self._queue.let_go(by_id[job] for job in by_id.keys() - {each.id for each in ended})
         return [by_id.get(each.id) for each in ended]
 
 

@@ -181,7 +181,7 @@ async def test_what_the_ledger_says_a_live_worker_runs_and_it_does_not_is_given_
     await service.ended("test.say", {"text": "the worker is there"})
     job = await service.client.submit("test.unserved", {})
     (worker,) = await WorkerRecord.all()
-    assert await ledger.start([(UUID(job["id"]), 1)], worker.id)
+    assert await ledger.start([(UUID(job["id"]), 1)], worker.id, 20.0)
 
     async def given_back() -> bool:
         return bool((await service.client.job(job["id"]))["state"] == "queued")

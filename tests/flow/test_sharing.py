@@ -143,7 +143,7 @@ async def test_one_given_to_a_run_that_has_just_ended_gets_a_run_of_its_own(serv
     await JobRecord.filter(id=job["id"]).update(**changed)
     (worker,) = await WorkerRecord.all()
     (tmp_path / "go").touch()
-    assert await ledger.start([(UUID(job["id"]), 1)], worker.id)
+    assert await ledger.start([(UUID(job["id"]), 1)], worker.id, 20.0)
     done = await service.client.result(job["id"])
     assert [attempt["outcome"] for attempt in done["attempts"]] == ["interrupted", "succeeded"]
 
