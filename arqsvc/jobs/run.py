@@ -1,7 +1,6 @@
 """One run of a job's coroutine: whose attempt it is, how it is interrupted, and what its end means."""
 
 import asyncio
-import logging
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,13 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from arqsvc.errors import ArqsvcError, JobFailed, Rejected, Retryable, Throttled
+from arqsvc.errors import JobFailed, Rejected, Retryable, Throttled
 from arqsvc.jobs.declare import Job, Result
 from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.ledger import Ending, Moved
 from arqsvc.jobs.record import State
-
-logger = logging.getLogger(__name__)
 
 INTERNAL = {
     "type": "/problems/internal",
@@ -90,10 +87,7 @@ def ending(outcome: Outcome, claimed: Moved, job: Job[Any, Any] | None, *, delay
     text = "".join(traceback.format_exception(outcome))
     if isinstance(outcome, (Rejected, JobFailed)):
         return Ending("failed", State.FAILED, outcome.code, outcome.problem(), text, failed=True)
-    known = isinstance(outcome, Retryable)
-    if not known:
-        logger.error("the job raised what it must not", exc_info=outcome)
-    problem = outcome.problem() if isinstance(outcome, ArqsvcError) and known else INTERNAL
+    problem = outcome.problem() if isinstance(outcome, Retryable) else INTERNAL
     reason = str(problem["code"])
     if claimed.failures + 1 >= claimed.tries or job is None:
         return Ending("failed", State.FAILED, reason, problem, text, failed=True)

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 from uuid6 import uuid7
 
-from arqsvc.errors import InvalidParams, TimedOut, UnknownKind
+from arqsvc.errors import ArqsvcError, InvalidParams, TimedOut, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.infra.db import REFUSED, UNAVAILABLE
 from arqsvc.infra.grouped import Grouped
@@ -213,6 +213,8 @@ class Runner:
 
     async def _record_all(self, outcome: Outcome, run: Run, context: JobContext | None) -> None:
         """Write how the run ended for each of its jobs; those that try again do so at the same time."""
+        if isinstance(outcome, Exception) and not isinstance(outcome, (ArqsvcError, Interrupted)):
+            logger.error("the job raised what it must not", exc_info=outcome)
         members = list(run.members.values())
         if self._open.get(key := (members[0].kind, members[0].shared)) is run:
             del self._open[key]
