@@ -19,6 +19,7 @@ from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
 PAGE_HEADERS = {
@@ -36,9 +37,9 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_infra(settings) as infra:
-            hub = EventHub(infra.redis)
-            app.state.infra, app.state.hub, app.state.params = infra, hub, params
-            async with supervised([("events", hub.run)]):
+            hub, queue = EventHub(infra.redis), JobQueue(infra.redis)
+            app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
+            async with supervised([("events", hub.run), ("submissions", queue.run)]):
                 yield
 
     api = [

@@ -44,7 +44,7 @@ async def submit(request: Request) -> Response:
     except ValidationError as error:
         raise invalid(error) from error
     await _check_files(params, caller)
-    job = await JobQueue(_infra(request).redis).submit(params, owner=caller.owner)
+    job = await _queue(request).submit(params, owner=caller.owner)
     return await _answer(request, job, caller, status=202)
 
 
@@ -77,7 +77,7 @@ async def cancel(request: Request) -> Response:
     """POST /jobs/{id}/cancel: 202 and the job; 409 once it has ended."""
     caller = await authenticate(request)
     job = await find_job(request, caller)
-    await JobQueue(_infra(request).redis).cancel(job.id)
+    await _queue(request).cancel(job.id)
     return await _answer(request, job.id, caller, status=202)
 
 
@@ -85,7 +85,7 @@ async def retry(request: Request) -> Response:
     """POST /jobs/{id}/retry: 202 and the job; 409 unless it failed or was cancelled."""
     caller = await authenticate(request)
     job = await find_job(request, caller)
-    await JobQueue(_infra(request).redis).retry(job.id)
+    await _queue(request).retry(job.id)
     return await _answer(request, job.id, caller, status=202)
 
 
@@ -223,6 +223,11 @@ async def _check_files(params: Params, caller: Caller) -> None:
                 await find_file(file, caller.owner)
             except NotFound as error:
                 raise fault(f"/params/{name}", error.detail) from error
+
+
+def _queue(request: Request) -> JobQueue:
+    queue: JobQueue = request.app.state.queue
+    return queue
 
 
 def _infra(request: Request) -> Infra:

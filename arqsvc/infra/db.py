@@ -18,13 +18,22 @@ from arqsvc.errors import CannotStart
 
 logger = logging.getLogger(__name__)
 
-UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBConnectionError)
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    DBConnectionError,
+)
 """What a statement raises while the database is away; the same statement may succeed later."""
 REFUSED = (OperationalError, IntegrityError)
 """What a statement raises whose values the database does not take."""
 
 STATEMENT_S = 30.0
 """Longest time of one statement."""
+IDLE_S = 5.0
+"""Longest pause in a transaction: a process that hangs there holds no lock for longer."""
 CONNECT_S = 10.0
 """Longest time until a connection is made."""
 
@@ -82,7 +91,11 @@ def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]
         "maxsize": pool_size,
         "command_timeout": STATEMENT_S,
         "timeout": CONNECT_S,
-        "server_settings": {"application_name": "arqsvc", "timezone": "UTC"},
+        "server_settings": {
+            "application_name": "arqsvc",
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": f"{IDLE_S:.0f}s",
+        },
     }
     return {
         "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import _TemporaryFileWrapper
+from typing import Self
 from uuid import uuid4
 
 from arqsvc.errors import CannotStart, OutOfSpace
@@ -231,17 +232,28 @@ def _remove_scratch(folder: Path) -> None:
     folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
 
 
-@asynccontextmanager
-async def scratch_folder(base: Path, name: str) -> AsyncIterator[Path]:
-    """Make a private folder that is gone afterwards, with all that was put into it.
+class ScratchFolder:
+    """A private folder that is made when it is first wanted, and gone with all that was put into it after the block."""
 
-    Raises:
-        OutOfSpace: it cannot be made.
-    """
-    folder = base / name
-    with disk_errors(base):
-        folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._is_made = False
+
+    def made(self) -> Path:
+        """Return the folder, which exists from now on.
+
+        Raises:
+            OutOfSpace: it cannot be made.
+        """
+        if not self._is_made:
+            with disk_errors(self.path.parent):
+                self.path.mkdir(mode=0o700)
+            self._is_made = True
+        return self.path
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._is_made:
+            await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from arqsvc.errors import BadInput, NotFound
 from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool, Usage
-from arqsvc.infra.storage import Storage, Stored
+from arqsvc.infra.storage import ScratchFolder, Storage, Stored
 from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 from arqsvc.jobs.record import JobRecord
@@ -48,8 +48,7 @@ class JobContext:
     job_id: UUID
     owner: str
     attempt: int
-    scratch: Path
-    """An empty private folder, gone after the attempt."""
+    _scratch: ScratchFolder
     settings: Settings
     http: Http
     storage: Storage
@@ -62,6 +61,16 @@ class JobContext:
     """Largest memory of its computations so far, in bytes."""
     cpu_s: float = 0.0
     """CPU time of its computations so far, in seconds."""
+
+    @property
+    def scratch(self) -> Path:
+        """An empty private folder, gone after the attempt."""
+        return self._scratch.made()
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Where `scratch` is, or would be."""
+        return self._scratch.path
 
     async def compute(self, function: Callable[..., R], *args: Any, reports: bool = False) -> R:
         """Run a pure function in a child process; ended with the job when that is cancelled or out of time.

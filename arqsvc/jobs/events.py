@@ -84,17 +84,58 @@ def _progress_key(job: UUID) -> str:
 
 async def announce(redis: ArqRedis, moved: Iterable[Moved]) -> None:
     """Tell followers that these jobs have new rows; a Redis that is away delays the news, no more."""
+    if not (moved := list(moved)):
+        return
     async with best_effort("events are not announced"), redis.pipeline(transaction=False) as pipe:
         for job in moved:
             pipe.xadd(STREAM, {"j": to_json([str(job.id), job.seq, None])}, maxlen=STREAM_LENGTH)
         await pipe.execute()
 
 
-@dataclass
+class ProgressSender:
+    """Sends what the runs of a process note, for all of them in one trip."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._noted: set[ProgressWriter] = set()
+        self._wake = asyncio.Event()
+
+    def noted(self, writer: "ProgressWriter") -> None:
+        """Send what this run has noted, once it is time."""
+        self._noted.add(writer)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            now = time.monotonic()
+            due = [writer for writer in self._noted if writer.due_at <= now]
+            if due:
+                await self.send(due)
+                continue
+            self._wake.clear()
+            wait_s = min(writer.due_at for writer in self._noted) - now if self._noted else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+
+    async def send(self, writers: Iterable["ProgressWriter"]) -> None:
+        """Send now what these have noted."""
+        async with best_effort("progress is not sent"), self._redis.pipeline(transaction=False) as pipe:
+            for writer in writers:
+                self._noted.discard(writer)
+                for job, seq, batch in writer.taken():
+                    pipe.set(_progress_key(job), to_json(writer.kept(job)), ex=PROGRESS_TTL_S)
+                    for entry in batch:
+                        pipe.xadd(STREAM, {"j": to_json([str(job), seq, entry])}, maxlen=STREAM_LENGTH)
+            await pipe.execute()
+
+
+@dataclass(eq=False)
 class ProgressWriter:
     """Progress of one run: at once on a new step, four times a second within one, never across steps."""
 
-    redis: ArqRedis
+    sender: ProgressSender
     jobs: dict[UUID, int]
     """The jobs that share the run, with the `seq` that they had when it became theirs."""
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -102,9 +143,7 @@ class ProgressWriter:
     _last: dict[str, Any] | None = None
     _unsent: list[dict[str, Any]] = field(default_factory=list)
     _sent_at: float = 0.0
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _step_sent: str | None = None
-    _closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, step: str, done: float, total: float, unit: str | None) -> None:
         """Take down where the work stands; never waits."""
@@ -117,8 +156,27 @@ class ProgressWriter:
         elif self._unsent and self._unsent[-1]["step"] == step:
             self._unsent.pop()
         self._unsent.append(entry)
-        self._wake.set()
         self._last = entry
+        self.sender.noted(self)
+
+    @property
+    def due_at(self) -> float:
+        """When it is time to send, by the monotonic clock."""
+        more = len(self._unsent) == 1 and self._unsent[0]["step"] == self._step_sent
+        return self._sent_at + PROGRESS_S if more else 0.0
+
+    def taken(self) -> list[tuple[UUID, int, list[dict[str, Any]]]]:
+        """Return what is to be sent, for each job, and forget it."""
+        batch, self._unsent = self._unsent, []
+        if not batch:
+            return []
+        self._sent_at, self._step_sent = time.monotonic(), batch[-1]["step"]
+        return [(job, seq, batch) for job, seq in self.jobs.items()]
+
+    async def close(self) -> None:
+        """Send what is left."""
+        if self._unsent:
+            await self.sender.send([self])
 
     def leave(self, job: UUID) -> dict[str, Any] | None:
         """Tell the followers of a job no more; returns what a late reader is told of it."""
@@ -133,39 +191,9 @@ class ProgressWriter:
     def join(self, job: UUID, seq: int) -> None:
         """Tell the followers of one more job, from where the work stands now."""
         self.jobs[job] = seq
-        if self._last and not self._unsent:
-            self._unsent.append(self._last)
-            self._wake.set()
-
-    def close(self) -> None:
-        """Let `run` send what is left, and end. Not by a cancel, which redis-py may swallow while it connects."""
-        self._closed.set()
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Send what is noted, until closed."""
-        while not self._closed.is_set():
-            await self._wake.wait()
-            if len(self._unsent) == 1 and self._unsent[0]["step"] == self._step_sent:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._sent_at + PROGRESS_S - time.monotonic()):
-                        await self._closed.wait()
-            await self._flush()
-        await self._flush()
-
-    async def _flush(self) -> None:
-        """Send all that is noted now."""
-        self._wake.clear()
-        batch, self._unsent = self._unsent, []
-        if not batch:
-            return
-        self._sent_at, self._step_sent = time.monotonic(), batch[-1]["step"]
-        async with best_effort("progress is not sent"), self.redis.pipeline(transaction=False) as pipe:
-            for job, seq in self.jobs.items():
-                for entry in batch:
-                    pipe.xadd(STREAM, {"j": to_json([str(job), seq, entry])}, maxlen=STREAM_LENGTH)
-                pipe.set(_progress_key(job), to_json(self.kept(job)), ex=PROGRESS_TTL_S)
-            await pipe.execute()
+        if self._last:
+            self._unsent = self._unsent or [self._last]
+            self.sender.noted(self)
 
 
 async def latest_progress(redis: ArqRedis, jobs: Sequence[JobRecord]) -> dict[UUID, dict[str, Any]]:
@@ -263,7 +291,7 @@ async def follow(hub: EventHub, redis: ArqRedis, job: UUID, after: EventId) -> A
     with hub.subscribed(job) as subscription:
         news, look, ended = list[Event](), True, False
         while not ended:
-            if look or any(event.id.seq != after.seq for event in news):
+            if look or any(event.id.seq != after.seq or not after.n for event in news):
                 told, ended = await _told(redis, job, after)
                 news += told
             for event in sorted(news, key=lambda event: event.id):

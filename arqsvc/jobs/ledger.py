@@ -41,6 +41,8 @@ class Moved:
     seq: int
     attempt: int
     dispatch: int
+    priority: int
+    queued_at: datetime
     failures: int
     tries: int
     shared: str | None
@@ -49,8 +51,8 @@ class Moved:
     params: Mapping[str, Any]
 
 
-_COLUMNS = """id, owner, kind, queue, state, seq, attempt, dispatch, failures, tries, shared, worker,
-    cancel_requested_at IS NOT NULL AS cancel_requested, params"""
+_COLUMNS = """id, owner, kind, queue, state, seq, attempt, dispatch, priority, queued_at, failures, tries, shared,
+    worker, cancel_requested_at IS NOT NULL AS cancel_requested, params"""
 
 _FOLLOWS = f"""
 ended AS (SELECT id, state, error FROM moved WHERE state IN ('succeeded', 'failed', 'cancelled')),
@@ -100,54 +102,65 @@ class NewJob:
     """A job to be written."""
 
     id: UUID
+    owner: str
     kind: str
     queue: str
-    params: str
-    """JSON text."""
+    params: Mapping[str, Any]
+    """As JSON values."""
     tries: int
+    priority: int
     shared: str | None
     needs: Sequence[UUID]
 
 
-async def insert(jobs: Sequence[NewJob], *, owner: str) -> list[Moved]:
-    """Write new jobs of one owner: `queued`, or `blocked` where they need others."""
+async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
+    """Write new jobs: `queued`, or `blocked` where they need others."""
     new = [
         {
-            "id": str(job.id), "kind": job.kind, "queue": job.queue, "params": json.loads(job.params),
-            "tries": job.tries, "shared": job.shared, "needs": list(map(str, job.needs)),
+            "id": str(job.id), "owner": job.owner, "kind": job.kind, "queue": job.queue, "params": job.params,
+            "tries": job.tries, "priority": job.priority, "shared": job.shared, "needs": list(map(str, job.needs)),
         } for job in jobs
     ]  # fmt: skip
     return await move(
-        """INSERT INTO job (id, owner, kind, queue, state, params, tries, shared, dispatch, seq, created_at, queued_at)
-        SELECT id, $2, kind, queue, CASE WHEN needs = '[]' THEN 'queued' ELSE 'blocked' END, params, tries, shared,
-            1, 1, now(), now() FROM new""",
-        json.dumps(new), owner,
-        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS
-            job(id uuid, kind text, queue text, params jsonb, tries int, shared text, needs jsonb)),""",
+        """INSERT INTO job (id, owner, kind, queue, state, params, tries, priority, shared, dispatch, seq, created_at,
+            queued_at)
+        SELECT id, owner, kind, queue, CASE WHEN needs = '[]' THEN 'queued' ELSE 'blocked' END, params, tries, priority,
+            shared, 1, 1, now(), now() FROM new""",
+        json.dumps(new),
+        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, owner text, kind text, queue text,
+            params jsonb, tries int, priority int, shared text, needs jsonb)),""",
         also="""needing AS (INSERT INTO job_need (job_id, needed_id)
             SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),""",
     )  # fmt: skip
 
 
-_START = """UPDATE job SET state = 'running', reason = NULL, error = NULL, progress = NULL, due_at = NULL,
-    attempt = attempt + 1, seq = seq + 1, started_at = coalesce(started_at, now()), worker = """
+_STARTED = """UPDATE job SET state = 'running', error = NULL, progress = NULL, due_at = NULL,
+    attempt = job.attempt + 1, seq = job.seq + 1, started_at = coalesce(job.started_at, now())"""
 _TRIED = """tried AS (INSERT INTO attempt (job_id, number, worker, started_at)
     SELECT id, attempt, worker, now() FROM moved),"""
 
 
-async def start(job: UUID, dispatch: int, worker: str) -> Moved | None:
-    """queued -> running, as a new attempt; None if this delivery is not the latest or the job is not queued.
+async def start(deliveries: Sequence[tuple[UUID, int]], worker: str, lease_s: float) -> list[Moved]:
+    """queued -> running, each as a new attempt; left out is what is not the latest delivery of its job, or not queued.
 
-    A job that may share a run is given to the worker on which such a run goes on already: its `worker` is another.
+    A job that may share a run is given to the live worker on which such a run goes on already: its `worker` is another,
+    and its reason `joining` until that one has taken it in.
     """
+    jobs, dispatches = [job for job, _ in deliveries], [dispatch for _, dispatch in deliveries]
     moved = await move(
-        f"{_START} $3 WHERE id = $1 AND state = 'queued' AND dispatch = $2 AND shared IS NULL",
-        job, dispatch, worker, also=_TRIED,
+        f"""{_STARTED}, reason = NULL, worker = $3 FROM unnest($1::uuid[], $2::int[]) AS delivery(id, dispatch)
+        WHERE job.id = delivery.id
+            AND CASE WHEN job.state = 'queued' AND job.dispatch = delivery.dispatch THEN job.shared IS NULL END""",
+        jobs, dispatches, worker, also=_TRIED,
     )  # fmt: skip
-    return moved[0] if moved else await _start_shared(job, dispatch, worker)
+    started = {job.id for job in moved}
+    for job, dispatch in deliveries:
+        if job not in started:
+            moved += await _start_shared(job, dispatch, worker, lease_s)
+    return moved
 
 
-async def _start_shared(job: UUID, dispatch: int, worker: str) -> Moved | None:
+async def _start_shared(job: UUID, dispatch: int, worker: str, lease_s: float) -> list[Moved]:
     """Start a job that may share a run; one at a time of those that could share, so that each sees the one before."""
     async with in_transaction():
         locked = await rows(
@@ -156,14 +169,28 @@ async def _start_shared(job: UUID, dispatch: int, worker: str) -> Moved | None:
             [job, dispatch],
         )
         if not locked:
-            return None
-        moved = await move(
-            f"""{_START} coalesce((SELECT other.worker FROM job other
-                WHERE other.kind = job.kind AND other.shared = job.shared AND other.state = 'running' LIMIT 1), $3)
-            WHERE id = $1 AND state = 'queued' AND dispatch = $2""",
-            job, dispatch, worker, also=_TRIED,
+            return []
+        return await move(
+            f"""{_STARTED}, worker = coalesce(carrier.id, $3),
+                reason = CASE WHEN carrier.id <> $3 THEN 'joining' END
+            FROM (SELECT) one LEFT JOIN LATERAL (
+                SELECT worker.id FROM job this
+                JOIN job other ON other.kind = this.kind AND other.shared = this.shared AND other.state = 'running'
+                    AND other.reason IS NULL
+                JOIN worker ON worker.id = other.worker AND worker.heartbeat_at > now() - make_interval(secs => $4)
+                WHERE this.id = $1 LIMIT 1) carrier ON true
+            WHERE job.id = $1 AND job.state = 'queued' AND job.dispatch = $2""",
+            job, dispatch, worker, lease_s, also=_TRIED,
         )  # fmt: skip
-    return moved[0] if moved else None
+
+
+async def taken_in(jobs: Sequence[UUID], worker: str) -> None:
+    """Note that these jobs share a run of this worker now."""
+    await rows(
+        """WITH taken AS (UPDATE job SET reason = NULL
+            WHERE id = ANY($1::uuid[]) AND state = 'running' AND worker = $2 RETURNING id) SELECT id FROM taken""",
+        [list(jobs), worker],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,55 +203,73 @@ class Ending:
     reason: str | None = None
     error: Mapping[str, Any] | None = None
     traceback: str | None = None
-    result: str | None = None
-    """JSON text."""
+    result: Mapping[str, Any] | None = None
+    """As JSON values."""
     delay_s: float | None = None
     """For `scheduled`: seconds until it is queued again."""
     failed: bool = False
     """Whether this attempt uses up one of the job's tries."""
 
 
-async def finish(
-    job: UUID,
-    attempt: int,
-    end: Ending,
-    *,
-    progress: Mapping[str, Any] | None = None,
-    peak_memory_bytes: int | None = None,
-    cpu_s: float | None = None,
-    files: Sequence[Mapping[str, Any]] = (),
-) -> list[Moved]:
-    """running -> what `end` says, if this attempt still holds the job; nothing if it does not.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The attempt of a job that has ended, with all that is written of it."""
+
+    id: UUID
+    attempt: int
+    end: Ending
+    progress: Mapping[str, Any] | None = None
+    peak_memory_bytes: int | None = None
+    cpu_s: float | None = None
+    files: Sequence[Mapping[str, Any]] = ()
+    """Rows of what it published; they come into being with the change."""
+
+    def row(self) -> dict[str, Any]:
+        """Return it as one row of `finish`."""
+        end = self.end
+        return {
+            "id": str(self.id), "attempt": self.attempt, "outcome": end.outcome, "state": end.state.value,
+            "reason": end.reason, "error": end.error, "traceback": end.traceback,
+            "result": end.result, "delay_s": end.delay_s, "failed": int(end.failed),
+            "progress": self.progress, "peak": self.peak_memory_bytes, "cpu_s": self.cpu_s, "files": list(self.files),
+        }  # fmt: skip
+
+
+async def finish(ended: Sequence[Ended]) -> list[Moved]:
+    """running -> what each end says, if that attempt still holds its job; nothing of those that do not.
 
     A job that was to be cancelled does not wait for another attempt: the row decides, `queued` and `scheduled` become
-    `cancelled`. `files` are the rows of what this attempt published; they come into being with the change.
+    `cancelled`.
     """
     return await move(
-        """UPDATE job SET state = held.next, error = $5::jsonb, result = $6::jsonb, progress = $7::jsonb,
-            reason = CASE WHEN held.next = 'cancelled' THEN 'cancelled_by_user' ELSE $4 END,
-            failures = job.failures + $8, seq = job.seq + 1, worker = NULL,
+        """UPDATE job SET state = held.next, error = held.error, result = held.result, progress = held.progress,
+            reason = CASE WHEN held.next = 'cancelled' THEN 'cancelled_by_user' ELSE held.reason END,
+            failures = job.failures + held.failed, seq = job.seq + 1, worker = NULL,
             dispatch = job.dispatch + (held.next = 'queued')::int,
             queued_at = CASE WHEN held.next = 'queued' THEN now() ELSE job.queued_at END,
-            due_at = CASE WHEN held.next = 'scheduled' THEN now() + make_interval(secs => $9) END,
+            due_at = CASE WHEN held.next = 'scheduled' THEN now() + make_interval(secs => held.delay_s) END,
             finished_at = CASE WHEN held.next IN ('succeeded', 'failed', 'cancelled') THEN now() END
         FROM held WHERE job.id = held.id""",
-        job, attempt, end.state.value, end.reason, _json(end.error), storable(end.result), _json(progress),
-        int(end.failed), end.delay_s, end.outcome, storable(end.traceback), peak_memory_bytes, cpu_s,
-        json.dumps(list(files)),
+        storable(json.dumps([each.row() for each in ended])),
         first="""held AS (
-            SELECT id, CASE WHEN cancel_requested_at IS NOT NULL AND $3::text IN ('queued', 'scheduled')
-                THEN 'cancelled' ELSE $3::text END AS next
-            FROM job WHERE id = $1 AND state = 'running' AND attempt = $2 FOR UPDATE
+            SELECT ended.*, CASE WHEN cancel_requested_at IS NOT NULL AND ended.state IN ('queued', 'scheduled')
+                THEN 'cancelled' ELSE ended.state END AS next
+            FROM jsonb_to_recordset($1::jsonb) AS ended(id uuid, attempt int, outcome text, state text, reason text,
+                error jsonb, traceback text, result jsonb, delay_s float8, failed int, progress jsonb, peak bigint,
+                cpu_s float8, files jsonb)
+            JOIN job ON job.id = ended.id
+                AND CASE WHEN job.state = 'running' THEN job.attempt = ended.attempt END
+            FOR UPDATE OF job
         ),""",
         also="""tried AS (
-            UPDATE attempt SET finished_at = now(), error = $5::jsonb, traceback = $11::text,
-                outcome = CASE WHEN moved.state = 'cancelled' THEN 'cancelled' ELSE $10::text END,
-                peak_memory_bytes = $12::bigint, cpu_s = $13::float8
-            FROM moved WHERE attempt.job_id = moved.id AND attempt.number = moved.attempt
+            UPDATE attempt SET finished_at = now(), error = held.error, traceback = held.traceback,
+                outcome = CASE WHEN held.next = 'cancelled' THEN 'cancelled' ELSE held.outcome END,
+                peak_memory_bytes = held.peak, cpu_s = held.cpu_s
+            FROM held WHERE attempt.job_id = held.id AND attempt.number = held.attempt
         ), filed AS (
             INSERT INTO file (id, owner, job_id, name, media_type, size_bytes, sha256, created_at)
             SELECT f.id, moved.owner, moved.id, f.name, f.media_type, f.size_bytes, f.sha256, now()
-            FROM moved, jsonb_to_recordset($14::jsonb)
+            FROM moved JOIN held ON held.id = moved.id, jsonb_to_recordset(held.files)
                 AS f(id uuid, name text, media_type text, size_bytes bigint, sha256 text)
         ),""",
     )  # fmt: skip
@@ -244,26 +289,31 @@ async def release_due(limit: int = 500) -> list[Moved]:
 async def rescue(lease_s: float) -> list[Moved]:
     """running -> queued, for all whose worker is dead; the third loss ends a job as `failed`, `poisoned`.
 
-    A worker is dead when its row is gone or its heartbeat is older than `lease_s` by the database's clock.
-    A job that was to be cancelled is cancelled: nobody is left to be told.
+    A worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
+    stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
+    told.
     """
     return await move(
         """UPDATE job SET
             state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
-                WHEN losses + 1 >= $2 THEN 'failed' ELSE 'queued' END,
+                WHEN losses + lost.died >= $2 THEN 'failed' ELSE 'queued' END,
             reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled_by_user'
-                WHEN losses + 1 >= $2 THEN 'poisoned' ELSE 'worker_lost' END,
-            error = CASE WHEN cancel_requested_at IS NULL AND losses + 1 >= $2 THEN jsonb_build_object(
+                WHEN losses + lost.died >= $2 THEN 'poisoned' ELSE 'worker_lost' END,
+            error = CASE WHEN cancel_requested_at IS NULL AND losses + lost.died >= $2 THEN jsonb_build_object(
                 'type', '/problems/poisoned', 'title', 'The job cost too many workers', 'status', 500,
                 'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || worker
                 || '. Look at their logs for memory or crashes before you retry it.') END,
-            finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + 1 >= $2 THEN now() END,
-            losses = losses + 1, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), worker = NULL
-        WHERE id IN (SELECT job.id FROM job LEFT JOIN worker ON worker.id = job.worker
+            finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + lost.died >= $2 THEN now() END,
+            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), worker = NULL
+        FROM lost WHERE job.id = lost.id""",
+        lease_s, MAX_LOSSES,
+        first="""lost AS (
+            SELECT job.id, (worker.id IS NOT NULL)::int AS died
+            FROM job LEFT JOIN worker ON worker.id = job.worker
             WHERE job.state = 'running'
                 AND (worker.id IS NULL OR worker.heartbeat_at < now() - make_interval(secs => $1))
-            FOR UPDATE OF job SKIP LOCKED)""",
-        lease_s, MAX_LOSSES,
+            FOR UPDATE OF job SKIP LOCKED
+        ),""",
         also="""tried AS (
             UPDATE attempt SET finished_at = now(), outcome = 'lost'
             FROM moved WHERE attempt.job_id = moved.id AND attempt.number = moved.attempt
@@ -307,9 +357,9 @@ async def retry(job: UUID) -> Moved | None:
 
 
 async def queued_page(after: tuple[datetime, UUID] | None, limit: int = 1000) -> Sequence[Mapping[str, Any]]:
-    """Return `id, queue, dispatch, queued_at` of jobs queued for more than 2 s, oldest first, behind `after`."""
+    """Return `id, queue, dispatch, priority, queued_at` of jobs queued for over 2 s, oldest first, behind `after`."""
     return await rows(
-        """SELECT id, queue, dispatch, queued_at FROM job
+        """SELECT id, queue, dispatch, priority, queued_at FROM job
         WHERE state = 'queued' AND queued_at < now() - interval '2 seconds'
             AND ($1::timestamptz IS NULL OR (queued_at, id) > ($1, $2::uuid))
         ORDER BY queued_at, id LIMIT $3""",
@@ -333,10 +383,6 @@ async def forget_dead_workers(lease_s: float) -> None:
     )
 
 
-def _json(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else storable(json.dumps(value))
-
-
-def storable(text: str | None) -> str | None:
-    """Return JSON text or a traceback without U+0000, which PostgreSQL does not store."""
-    return text and text.replace("\\u0000", "\\ufffd").replace("\0", "\ufffd")
+def storable(text: str) -> str:
+    """Return JSON text without U+0000, which PostgreSQL does not store."""
+    return text.replace("\\u0000", "\\ufffd").replace("\0", "\ufffd")

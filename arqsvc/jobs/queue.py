@@ -1,9 +1,14 @@
-"""Submit, cancel, retry, and keep Redis in step: the row first, then arq. Redis may be emptied at any time."""
+"""Submit, cancel, retry, and keep Redis in step: the row first, then Redis, which may be emptied at any time.
 
+In Redis a queue is one sorted set of deliveries. A worker takes what stands first out of it, several in one trip, and
+waits there while it is empty. What it took and could not claim in the ledger is put back by the reconciler.
+"""
+
+import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +16,8 @@ from uuid import UUID
 from uuid6 import uuid7
 
 from arqsvc.errors import Conflict
+from arqsvc.infra.db import REFUSED
+from arqsvc.infra.grouped import Grouped
 from arqsvc.infra.redis import ArqRedis, best_effort, from_json, to_json
 from arqsvc.jobs import ledger, waiting
 from arqsvc.jobs.declare import Params
@@ -20,12 +27,15 @@ from arqsvc.jobs.record import FINAL, JobRecord, State
 
 logger = logging.getLogger(__name__)
 
-FUNCTION = "run"
-"""Name of the one arq function; its only argument is the row's id."""
 NEWS = "arqsvc:news"
 """Channel that tells workers at once what they would find out at their next look into the ledger."""
 PAGE = 500
 PAGES_A_LOOK = 20
+
+KEY_LENGTH = 255
+"""Characters of a key that jobs share a run by; of a longer one the digest is kept."""
+AHEAD_S = 60.0
+"""Seconds for which one step of priority lets a job stand ahead of others; a waiting job overtakes in the end."""
 
 Place = tuple[datetime, UUID]
 """Where a job stands in the order of waiting: since when, and its id."""
@@ -37,7 +47,7 @@ def queue_key(queue: str) -> str:
 
 
 def delivery(job: UUID, dispatch: int) -> str:
-    """Return arq's id of one delivery of a job: each time it is queued anew, it is another."""
+    """Return the name of one delivery of a job: each time it is queued anew, it is another."""
     return f"{job}:{dispatch}"
 
 
@@ -47,23 +57,37 @@ def parse_delivery(text: str) -> tuple[UUID, int]:
     return UUID(job), int(dispatch)
 
 
-@dataclass(frozen=True, slots=True)
+def place_in_queue(priority: int, queued_at: datetime) -> float:
+    """Return the score of a delivery: jobs of one priority stand in the order in which they were queued."""
+    return queued_at.timestamp() - AHEAD_S * priority
+
+
 class JobQueue:
     """The submitter's side of the queues, over one Redis pool."""
 
-    redis: ArqRedis
+    def __init__(self, redis: ArqRedis) -> None:
+        self.redis = redis
+        self._new = Grouped(self._write_new, alone=REFUSED)
+
+    async def run(self) -> None:
+        """Write what is submitted, until cancelled; only who submits needs it."""
+        await self._new.run()
 
     async def submit(self, params: Params, *, owner: str) -> UUID:
         """Write a job with all that it needs, and queue it; returns its id.
 
         Once this returns, the job is not lost any more.
         """
-        jobs = _new_jobs(params)
-        moved = await ledger.insert(jobs, owner=owner)
-        for job in moved:
+        jobs = _new_jobs(params, owner)
+        await self._new(jobs)
+        for job in jobs:
             logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
-        await self.deliver(moved)
         return jobs[-1].id
+
+    async def _write_new(self, submitted: Sequence[Sequence[NewJob]]) -> list[None]:
+        """Write what several submitted, each a job with all that it needs, and queue it."""
+        await self.deliver(await ledger.insert([job for jobs in submitted for job in jobs]))
+        return [None] * len(submitted)
 
     async def cancel(self, job: UUID) -> None:
         """Cancel a waiting job at once; ask the worker of a running one to end it.
@@ -80,21 +104,30 @@ class JobQueue:
             logger.info("job cancelled", extra={"job_id": job})
             await self.forget(moved[0].queue, job, moved[0].dispatch)
             await self.deliver(moved)
-            for needed in await waiting.needed_no_more(job):
-                with suppress(Conflict):
-                    await self.cancel(needed)
+            await self.let_go(moved)
         else:
             logger.info("cancel requested", extra={"job_id": job})
             await self.tell(None, job)
+
+    async def let_go(self, jobs: Iterable[Moved]) -> None:
+        """Cancel what these jobs needed, if they have ended without it and nobody else waits for it."""
+        for job in jobs:
+            if job.state in {State.FAILED, State.CANCELLED}:
+                for needed in await waiting.needed_no_more(job.id):
+                    with suppress(Conflict):
+                        await self.cancel(needed)
 
     async def retry(self, job: UUID) -> None:
         """Queue a failed or cancelled job again, with all its tries; and before it, what it needs and has not.
 
         Raises:
-            Conflict: the job is in another state.
+            Conflict: the job is in another state, or what it needs is just being cancelled.
         """
         if (await JobRecord.get(id=job)).state in {State.FAILED, State.CANCELLED}:
-            for needed in await waiting.needs_of([job]):
+            needs = await waiting.needs_of([job])
+            if any(needed.cancel_requested and not needed.ended for needed in needs):
+                raise Conflict(f"What job {job} needs is just being cancelled. Retry it in a moment.")
+            for needed in needs:
                 if needed.state in {State.FAILED, State.CANCELLED}:
                     with suppress(Conflict):
                         await self.retry(needed.id)
@@ -114,10 +147,14 @@ class JobQueue:
         If Redis is away the rows stay queued, and the reconciler of a worker puts them back.
         """
         moved = list(moved)
-        async with best_effort("jobs are not yet in Redis"):
-            for job in moved:
-                if job.state == State.QUEUED:
-                    await self._enqueue(job.queue, job.id, job.dispatch)
+        queued = [
+            (job.queue, delivery(job.id, job.dispatch), place_in_queue(job.priority, job.queued_at))
+            for job in moved
+            if job.state == State.QUEUED
+        ]
+        if queued:
+            async with best_effort("jobs are not yet in Redis"):
+                await self._enqueue(queued)
         await announce(self.redis, moved)
 
     async def put_back_forgotten(self, after: Place | None) -> Place | None:
@@ -129,9 +166,10 @@ class JobQueue:
         put_back, pages = 0, 0
         while page := await ledger.queued_page(after, PAGE):
             missing = await self._unknown(page)
-            for row in missing:
-                await self.forget(row["queue"], row["id"], row["dispatch"])
-                await self._enqueue(row["queue"], row["id"], row["dispatch"])
+            await self._enqueue(
+                (row["queue"], delivery(row["id"], row["dispatch"]), place_in_queue(row["priority"], row["queued_at"]))
+                for row in missing
+            )
             put_back, pages = put_back + len(missing), pages + (not missing)
             after = (page[-1]["queued_at"], page[-1]["id"])
             if pages == PAGES_A_LOOK:
@@ -165,24 +203,27 @@ class JobQueue:
     async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
         """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
         name = delivery(job, dispatch)
-        async with best_effort("a stale delivery is left in Redis", delivery=name), self.redis.pipeline() as pipe:
-            pipe.zrem(queue_key(queue), name)
-            pipe.delete(f"arq:job:{name}", f"arq:in-progress:{name}", f"arq:retry:{name}")
-            await pipe.execute()
+        async with best_effort("a stale delivery is left in Redis", delivery=name):
+            await self.redis.zrem(queue_key(queue), name)
 
-    async def _enqueue(self, queue: str, job: UUID, dispatch: int) -> None:
-        await self.redis.enqueue_job(FUNCTION, str(job), _job_id=delivery(job, dispatch), _queue_name=queue_key(queue))
+    async def _enqueue(self, deliveries: Iterable[tuple[str, str, float]]) -> None:
+        """Put deliveries into their queues, each with its place."""
+        places = defaultdict[str, dict[str, float]](dict)
+        for queue, name, place in deliveries:
+            places[queue][name] = place
+        if places:
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for queue, mapping in places.items():
+                    pipe.zadd(queue_key(queue), mapping)
+                await pipe.execute()
 
     async def _unknown(self, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Return those rows whose delivery has no payload or no place in its queue."""
+        """Return those rows whose delivery has no place in its queue."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for row in page:
-                name = delivery(row["id"], row["dispatch"])
-                pipe.exists(f"arq:job:{name}")
-                pipe.zscore(queue_key(row["queue"]), name)
+                pipe.zscore(queue_key(row["queue"]), delivery(row["id"], row["dispatch"]))
             found = await pipe.execute()
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [row for row, (payload, place) in zip(page, pairs, strict=True) if not payload or place is None]
+        return [row for row, place in zip(page, found, strict=True) if place is None]
 
 
 def parse_news(data: bytes) -> tuple[str | None, UUID]:
@@ -191,12 +232,16 @@ def parse_news(data: bytes) -> tuple[str | None, UUID]:
     return worker, UUID(job)
 
 
-def _new_jobs(params: Params) -> list[NewJob]:
+def _new_jobs(params: Params, owner: str) -> list[NewJob]:
     """Return a job and, before it, all that it needs."""
-    kind, needed = type(params), [_new_jobs(need) for need in params.needs()]
+    kind, needed = type(params), [_new_jobs(need, owner) for need in params.needs()]
+    shared = params.shared()
+    if shared and len(shared) > KEY_LENGTH:
+        shared = hashlib.sha256(shared.encode()).hexdigest()
     job = NewJob(
-        id=uuid7(), kind=kind.kind, queue=kind.queue, params=params.model_dump_json(), tries=kind.retries.tries,
-        shared=params.shared(), needs=[jobs[-1].id for jobs in needed],
+        id=uuid7(), owner=owner, kind=kind.kind, queue=kind.queue, params=params.model_dump(mode="json"),
+        tries=kind.retries.tries, priority=kind.priority, shared=shared,
+        needs=[jobs[-1].id for jobs in needed],
     )  # fmt: skip
     return [*(job for jobs in needed for job in jobs), job]
 

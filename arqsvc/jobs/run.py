@@ -1,7 +1,6 @@
 """One run of a job's coroutine: whose attempt it is, how it is interrupted, and what its end means."""
 
 import asyncio
-import logging
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,13 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from arqsvc.errors import ArqsvcError, JobFailed, Rejected, Retryable, Throttled
+from arqsvc.errors import JobFailed, Rejected, Retryable, Throttled
 from arqsvc.jobs.declare import Job, Result
 from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.ledger import Ending, Moved
 from arqsvc.jobs.record import State
-
-logger = logging.getLogger(__name__)
 
 INTERNAL = {
     "type": "/problems/internal",
@@ -45,7 +42,7 @@ class Run:
     members: dict[UUID, Moved] = field(default_factory=dict)
     """The jobs whose attempt it is, as they were claimed; none while the first is being claimed."""
     progress: ProgressWriter | None = None
-    """While there is one, others may join."""
+    """None before it begins, and once its end is being written."""
     _scope: asyncio.Timeout | None = None
 
     def interrupt(self) -> None:
@@ -65,14 +62,6 @@ class Run:
             finally:
                 self._scope = None
 
-    def shares_with(self, job: Moved) -> bool:
-        """Whether a job may join: it has the same kind and key, and the run goes on."""
-        return (
-            self.progress is not None
-            and job.shared is not None
-            and any((job.kind, job.shared) == (other.kind, other.shared) for other in self.members.values())
-        )
-
     def join(self, job: Moved) -> None:
         """Make this the attempt of one more job."""
         assert self.progress
@@ -90,7 +79,7 @@ def ending(outcome: Outcome, claimed: Moved, job: Job[Any, Any] | None, *, delay
         delay_s: how long to wait before another attempt, unless the error says.
     """
     if isinstance(outcome, Result):
-        return Ending("succeeded", State.SUCCEEDED, result=outcome.model_dump_json())
+        return Ending("succeeded", State.SUCCEEDED, result=outcome.model_dump(mode="json"))
     if isinstance(outcome, (Interrupted, asyncio.CancelledError)):
         return INTERRUPTED
     if isinstance(outcome, Throttled):
@@ -98,10 +87,7 @@ def ending(outcome: Outcome, claimed: Moved, job: Job[Any, Any] | None, *, delay
     text = "".join(traceback.format_exception(outcome))
     if isinstance(outcome, (Rejected, JobFailed)):
         return Ending("failed", State.FAILED, outcome.code, outcome.problem(), text, failed=True)
-    known = isinstance(outcome, Retryable)
-    if not known:
-        logger.error("the job raised what it must not", exc_info=outcome)
-    problem = outcome.problem() if isinstance(outcome, ArqsvcError) and known else INTERNAL
+    problem = outcome.problem() if isinstance(outcome, Retryable) else INTERNAL
     reason = str(problem["code"])
     if claimed.failures + 1 >= claimed.tries or job is None:
         return Ending("failed", State.FAILED, reason, problem, text, failed=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +12,18 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 from uuid6 import uuid7
 
-from arqsvc.errors import InvalidParams, TimedOut, UnknownKind
+from arqsvc.errors import ArqsvcError, InvalidParams, TimedOut, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.infra.db import REFUSED, UNAVAILABLE
+from arqsvc.infra.grouped import Grouped
 from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool
-from arqsvc.infra.storage import disk_errors, scratch_folder
+from arqsvc.infra.storage import ScratchFolder, disk_errors
 from arqsvc.jobs import ledger
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Result
-from arqsvc.jobs.events import ProgressWriter
-from arqsvc.jobs.ledger import Ending, Moved
+from arqsvc.jobs.events import ProgressSender, ProgressWriter
+from arqsvc.jobs.ledger import Ended, Ending, Moved
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import State
 from arqsvc.jobs.run import INTERRUPTED, LOST, TOO_LATE, Interrupted, Outcome, Run, ending
@@ -54,15 +55,26 @@ class Runner:
     def __init__(self, means: Means, worker: str) -> None:
         self._means, self._worker = means, worker
         self._queue = JobQueue(means.infra.redis)
+        self._progress = ProgressSender(means.infra.redis)
+        self._ledger = Grouped(self._finish_all, alone=REFUSED)
         self._runs: dict[UUID, Run] = {}
+        self._open: dict[tuple[str, str | None], Run] = {}
+        """Runs that others may still join, by kind and key."""
         self._stopping = False
 
-    async def interrupt(self, job: UUID) -> None:
+    @property
+    def loops(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """What must run for as long as attempts do."""
+        return [("progress", self._progress.run), ("ledger", self._ledger.run)]
+
+    async def interrupt(self, job: UUID, attempt: int | None = None) -> None:
         """End the attempt of this job, if it runs here; the row says whether that means cancelled or queued.
 
-        Others that share its run go on.
+        Others that share its run go on. `attempt` is the one that is meant, None for whichever runs.
         """
         if not (run := self._runs.get(job)):
+            return
+        if attempt and (job not in run.members or run.members[job].attempt != attempt):
             return
         if len(run.members) < 2:
             run.interrupt()
@@ -77,22 +89,46 @@ class Runner:
         for run in self._runs.values():
             run.interrupt()
 
-    async def run(self, job: UUID, dispatch: int) -> None:
-        """Do one delivery; one that is not the latest of its job is ignored."""
-        if job in self._runs:
-            return  # the end of its last attempt is being written; the reconciler delivers it again
-        run = self._runs[job] = Run(self._stopping)
+    async def claim(self, deliveries: Sequence[tuple[UUID, int]]) -> list[tuple[Moved, Run]]:
+        """Claim in the ledger what was taken out of a queue; what is not the latest delivery of its job is ignored.
+
+        Left out is what another worker runs already, to be shared.
+        """
+        runs = {job: Run(self._stopping) for job, _ in deliveries if job not in self._runs}
+        self._runs.update(runs)
+        started: list[Moved] = []
         try:
-            claimed = await ledger.start(job, dispatch, self._worker)
-            if claimed is None:
-                logger.info("stale delivery ignored", extra={"job_id": job, "dispatch": dispatch})
-                return
-            with bound(job_id=str(job), attempt=claimed.attempt):
-                await self._claimed(claimed, run)
+            started = await ledger.start(
+                [each for each in deliveries if each[0] in runs], self._worker, self._means.infra.settings.lease_s
+            )
         finally:
-            for member in [job, *run.members]:
-                if self._runs.get(member) is run:
-                    del self._runs[member]
+            left = runs.keys() - {job.id for job in started}
+            self._forget([runs[job] for job in left], left)
+        await self._queue.deliver(started)
+        return [(job, runs[job.id]) for job in started]
+
+    async def run(self, claimed: Moved, run: Run, over: Callable[[], None]) -> None:
+        """Run what was claimed, unless a run that it shares goes on already, here or on another worker.
+
+        `over` is called once the work has ended, while its end is yet to be written.
+        """
+        try:
+            with bound(job_id=str(claimed.id), attempt=claimed.attempt):
+                logger.info("job started", extra={"kind": claimed.kind})
+                if claimed.worker != self._worker:
+                    await self._queue.tell(claimed.worker, claimed.id)
+                elif run.interrupted:
+                    await self._record(claimed, INTERRUPTED, None, None)
+                elif not self._joined(claimed):
+                    run.members[claimed.id] = claimed
+                    await self._attempt(claimed, run, over)
+        finally:
+            self._forget([run], [claimed.id, *run.members])
+
+    def _forget(self, runs: Collection[Run], jobs: Iterable[UUID]) -> None:
+        for job in list(jobs):
+            if self._runs.get(job) in runs:
+                del self._runs[job]
 
     async def look_after_held(self) -> None:
         """Hold what runs here against the ledger.
@@ -101,23 +137,29 @@ class Runner:
         a run. Given back is what the ledger says is ours and is not: the answer to a claim was lost, the end of an
         attempt could not be written, or the run that it was to share has ended.
         """
-        attempts = {job: run.members[job].attempt for job, run in self._runs.items() if job in run.members}
+        attempts = {
+            job: run.members[job].attempt for job, run in self._runs.items() if job in run.members and run.progress
+        }
         held = {job.id: job for job in await ledger.held_by(self._worker)}
         for job, attempt in attempts.items():
             if job not in held or held[job].attempt != attempt or held[job].cancel_requested:
-                await self.interrupt(job)
-        for ours in held.values():
-            if ours.id not in self._runs and not self._joined(ours):
-                await self._give_back(ours)
+                await self.interrupt(job, attempt)
+        strays = [job for job in held.values() if job.id not in self._runs]
+        joined = [job.id for job in strays if self._joined(job)]
+        if joined:
+            await ledger.taken_in(joined, self._worker)
+        async with asyncio.TaskGroup() as group:
+            for stray in strays:
+                if stray.id not in self._runs:
+                    group.create_task(self._give_back(stray))
 
     async def _give_back(self, job: Moved) -> None:
-        if moved := await ledger.finish(job.id, job.attempt, TOO_LATE if job.shared else LOST):
-            logger.warning("gave back a job that nobody ran", extra={"job_id": job.id})
-            await self._queue.deliver(moved)
+        logger.warning("gave back a job that nobody ran", extra={"job_id": job.id})
+        await self._record(job, TOO_LATE if job.shared else LOST, None, None)
 
     def _joined(self, job: Moved) -> bool:
         """Make a job share a run that goes on here; returns whether there is one."""
-        run = next((run for run in self._runs.values() if run.shares_with(job)), None)
+        run = self._open.get((job.kind, job.shared))
         if run is None or job.cancel_requested:
             return False
         run.join(job)
@@ -125,18 +167,7 @@ class Runner:
         logger.info("job shares a run", extra={"job_id": job.id, "runs": len(run.members)})
         return True
 
-    async def _claimed(self, claimed: Moved, run: Run) -> None:
-        """Run what was claimed, unless a run that it shares goes on already, here or on another worker."""
-        logger.info("job started", extra={"kind": claimed.kind})
-        await self._queue.forget(claimed.queue, claimed.id, claimed.dispatch)
-        await self._queue.deliver([claimed])
-        if claimed.worker != self._worker:
-            await self._queue.tell(claimed.worker, claimed.id)
-        elif run.interrupted or not self._joined(claimed):
-            run.members[claimed.id] = claimed
-            await self._attempt(claimed, run)
-
-    async def _attempt(self, claimed: Moved, run: Run) -> None:
+    async def _attempt(self, claimed: Moved, run: Run, over: Callable[[], None]) -> None:
         """Run and record; a cancel from outside is recorded as the worker's stop, and let pass."""
         context: JobContext | None = None
         outcome: Outcome = Interrupted()
@@ -148,25 +179,23 @@ class Runner:
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
+            over()
             await asyncio.shield(self._record_all(outcome, run, context))
 
     @asynccontextmanager
     async def _context(self, claimed: Moved, run: Run) -> AsyncIterator[JobContext]:
         means = self._means
-        async with (
-            scratch_folder(means.scratch, f"{claimed.id}-{claimed.attempt}") as scratch,
-            asyncio.TaskGroup() as group,
-        ):
-            progress = ProgressWriter(means.infra.redis, {claimed.id: claimed.seq})
-            group.create_task(progress.run())
+        async with ScratchFolder(means.scratch / f"{claimed.id}-{claimed.attempt}") as scratch:
+            progress = run.progress = ProgressWriter(self._progress, {claimed.id: claimed.seq})
+            if claimed.shared:
+                self._open[claimed.kind, claimed.shared] = run
             try:
-                run.progress = progress
                 yield JobContext(
                     claimed.id, claimed.owner, claimed.attempt, scratch, means.infra.settings, means.http,
                     means.infra.storage, means.pool, means.settings, progress,
                 )  # fmt: skip
             finally:
-                progress.close()
+                await progress.close()
 
     async def _perform(self, claimed: Moved, context: JobContext, run: Run) -> Outcome:
         """Run the coroutine under its time limit; returns what came of it, whatever it raised."""
@@ -184,7 +213,11 @@ class Runner:
 
     async def _record_all(self, outcome: Outcome, run: Run, context: JobContext | None) -> None:
         """Write how the run ended for each of its jobs; those that try again do so at the same time."""
+        if isinstance(outcome, Exception) and not isinstance(outcome, (ArqsvcError, Interrupted)):
+            logger.error("the job raised what it must not", exc_info=outcome)
         members = list(run.members.values())
+        if self._open.get(key := (members[0].kind, members[0].shared)) is run:
+            del self._open[key]
         job = self._means.jobs.get(members[0].kind)
         delay_s = job.params.retries.delay_s(max(member.failures for member in members) + 1) if job else 0.0
         progress, run.progress = run.progress, None
@@ -197,44 +230,44 @@ class Runner:
     async def _record(
         self, member: Moved, end: Ending, context: JobContext | None, kept: Mapping[str, Any] | None
     ) -> None:
-        """Write how an attempt ended, and tell of it."""
-        with bound(job_id=str(member.id), attempt=member.attempt):
-            moved = await self._finish(member, end, context, kept)
-            if not moved:
-                logger.warning("the job is another's by now; nothing is recorded")
-                return
-            logger.info("attempt ended", extra={"state": moved[0].state, "reason": end.reason})
-            await self._queue.deliver(moved)
-
-    async def _finish(
-        self, member: Moved, end: Ending, context: JobContext | None, kept: Mapping[str, Any] | None
-    ) -> list[Moved]:
         """Write how an attempt ended; while the database is away, for a minute, again and again."""
-        usage, files = _usage(context), _files(context, end)
-        refused = False
+        peak, cpu_s = (context.peak_memory_bytes, context.cpu_s) if context else (None, None)
+        ended = Ended(member.id, member.attempt, end, kept, peak, cpu_s, _files(context, end))
         wait_s, give_up = 0.1, asyncio.get_running_loop().time() + RECORD_S
-        while True:
-            try:
-                return await ledger.finish(member.id, member.attempt, end, progress=kept, files=files, **usage)
-            except REFUSED as error:
-                if refused:
-                    raise
-                refused = True
-                logger.exception("the end of the attempt cannot be stored")
-                job = self._means.jobs.get(member.kind)
-                delay_s = job.params.retries.delay_s(member.failures + 1) if job else 0.0
-                end = replace(ending(error, member, job, delay_s=delay_s), traceback=None, result=None)
-                kept, files = None, []
-            except UNAVAILABLE as error:
-                if asyncio.get_running_loop().time() > give_up:
-                    raise
-                logger.warning("the end of the attempt is not yet stored", extra={"error": str(error)})
-                await asyncio.sleep(wait_s)
-                wait_s = min(5.0, 2 * wait_s)
+        with bound(job_id=str(member.id), attempt=member.attempt):
+            while True:
+                try:
+                    moved = await self._ledger(ended)
+                    break
+                except REFUSED as error:
+                    if ended.end is not end:
+                        raise
+                    logger.exception("the end of the attempt cannot be stored")
+                    ended = Ended(member.id, member.attempt, self._unstorable(member, error))
+                except UNAVAILABLE as error:
+                    if asyncio.get_running_loop().time() > give_up:
+                        logger.exception("the end of the attempt is not stored; the job is given back")
+                        return
+                    logger.warning("the end of the attempt is not yet stored", extra={"error": str(error)})
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(5.0, 2 * wait_s)
+            if moved is None:
+                logger.warning("the job is another's by now; nothing is recorded")
+            else:
+                logger.info("attempt ended", extra={"state": moved.state, "reason": ended.end.reason})
 
+    def _unstorable(self, member: Moved, error: Exception) -> Ending:
+        job = self._means.jobs.get(member.kind)
+        delay_s = job.params.retries.delay_s(member.failures + 1) if job else 0.0
+        return replace(ending(error, member, job, delay_s=delay_s), traceback=None, result=None)
 
-def _usage(context: JobContext | None) -> dict[str, Any]:
-    return {"peak_memory_bytes": context.peak_memory_bytes, "cpu_s": context.cpu_s} if context else {}
+    async def _finish_all(self, ended: Sequence[Ended]) -> list[Moved | None]:
+        """Write how these attempts ended, and tell of it; returns for each its job, None where it holds it no more."""
+        moved = await ledger.finish(ended)
+        await self._queue.deliver(moved)
+        by_id = {job.id: job for job in moved}
+        await self._queue.let_go(by_id[job] for job in by_id.keys() - {each.id for each in ended})
+        return [by_id.get(each.id) for each in ended]
 
 
 def _files(context: JobContext | None, end: Ending) -> list[dict[str, Any]]:
@@ -250,7 +283,7 @@ async def _call(job: Job[Any, Any] | None, claimed: Moved, context: JobContext) 
         params = job.params.model_validate(claimed.params)
     except ValidationError as error:
         raise InvalidParams(f"The stored parameters do not fit {claimed.kind}: {error}.") from error
-    with disk_errors(context.scratch):
+    with disk_errors(context.scratch_folder):
         result: Result = await job.run(context, params)
     return result
 

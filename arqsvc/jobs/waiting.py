@@ -18,6 +18,7 @@ class Need:
     id: UUID
     kind: str
     state: State
+    cancel_requested: bool
 
     @property
     def ended(self) -> bool:
@@ -28,12 +29,13 @@ class Need:
 async def needs_of(jobs: Sequence[UUID]) -> list[Need]:
     """Return what these jobs need."""
     found = await rows(
-        """SELECT need.job_id AS job, needed.id, needed.kind, needed.state
+        """SELECT need.job_id AS job, needed.id, needed.kind, needed.state,
+            needed.cancel_requested_at IS NOT NULL AS cancel_requested
         FROM job_need need JOIN job needed ON needed.id = need.needed_id
         WHERE need.job_id = ANY($1::uuid[]) ORDER BY need.id""",
         [list(jobs)],
     )
-    return [Need(row["job"], row["id"], row["kind"], State(row["state"])) for row in found]
+    return [Need(**{**row, "state": State(row["state"])}) for row in found]
 
 
 async def needed_no_more(job: UUID) -> list[UUID]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import arq
 from pydantic import BaseModel
@@ -13,12 +14,14 @@ from arqsvc.errors import CannotStart
 from arqsvc.infra import Infra, open_infra
 from arqsvc.infra.http import open_http
 from arqsvc.infra.pool import Pool
-from arqsvc.infra.redis import WAIT_S
+from arqsvc.infra.redis import WAIT_S, best_effort
 from arqsvc.infra.storage import clear_abandoned_scratch, process_scratch
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, new_worker_id
-from arqsvc.jobs.queue import FUNCTION, NEWS, JobQueue, Place, parse_delivery, parse_news, queue_key
+from arqsvc.jobs.ledger import Moved
+from arqsvc.jobs.queue import NEWS, JobQueue, Place, parse_delivery, parse_news, queue_key
+from arqsvc.jobs.run import Run
 from arqsvc.jobs.runner import Means, Runner
 from arqsvc.settings import Settings
 
@@ -27,55 +30,93 @@ logger = logging.getLogger(__name__)
 Jobs = Mapping[str, Job[Any, Any]]
 """Kinds, each with what does it."""
 
-POLL_S = 0.05
-"""Seconds between two looks of arq into a queue."""
 DUE_S = 0.5
 """Seconds between two looks for scheduled jobs whose time has come."""
-CLAIM_S = 15
-"""Seconds from a claim in Redis to the claim in the ledger, after which another worker may try."""
-_FOREVER_S = 365 * 86_400
+UNRECORDED = 4
+"""How many times as many jobs as run at a time may have ended and not yet be written: the ledger is that far behind."""
+UNBLOCK_S = 0.05
+"""Seconds between two tries to call a waiting connection back."""
 
 
 class QueueWorker(arq.Worker):
-    """arq's Worker of one queue: claims and delivers, while the ledger counts tries, times and results."""
+    """arq's Worker of one queue under our rules: it waits in the queue, claims in batches, and polls nothing."""
 
     def __init__(self, infra: Infra, runner: Runner, queue: str, *, concurrency: int) -> None:
-        async def run(ctx: dict[Any, Any], job: str) -> None:
-            await runner.run(*parse_delivery(ctx["job_id"]))
-
         super().__init__(
-            [arq.func(run, name=FUNCTION)],
+            [arq.func(self._never, name="run")],
             queue_name=queue_key(queue),
             redis_pool=infra.redis,
             job_serializer=infra.redis.job_serializer,
             job_deserializer=infra.redis.job_deserializer,
             max_jobs=concurrency,
-            queue_read_limit=1000,
-            poll_delay=POLL_S,
-            job_timeout=_FOREVER_S,
-            keep_result=0,
-            max_tries=1_000_000,
             handle_signals=False,
-            log_results=False,
         )
-        self.in_progress_timeout_s = CLAIM_S
+        self._redis, self._runner = infra.redis, runner
+        self._running: set[UUID] = set()
+        self._unrecorded: set[UUID] = set()
+        self._freed = asyncio.Event()
+        self._freed.set()
+        self._stopped = False
+        self._waits_as: int | None = None
+        self.attempts: asyncio.TaskGroup
+        """Where attempts run: it outlives a broken connection, and a worker that stops."""
 
     async def main(self) -> None:
-        """Claim and deliver until cancelled; a claim that a broken connection cut short gives its slot back."""
-        try:
-            await super().main()
-        finally:
-            claimed = sum(not task.done() for task in self.tasks.values())
-            self.job_counter = claimed
-            self.sem = asyncio.BoundedSemaphore(self.max_jobs + 1)
-            for _ in range(claimed):
-                await self.sem.acquire()
+        """Claim and run until told to stop."""
+        async with self._redis.client() as connection:
+            own = await connection.client_id()
+            while not self._stopped:
+                await self._freed.wait()
+                room = min(self.max_jobs - len(self._running), UNRECORDED * self.max_jobs - len(self._unrecorded))
+                if room <= 0:
+                    self._freed.clear()
+                    continue
+                self._waits_as = own
+                try:
+                    taken: Any = await connection.execute_command(  # type: ignore[no-untyped-call]
+                        "BZMPOP", WAIT_S, 1, self.queue_name, "MIN", "COUNT", room
+                    )
+                finally:
+                    self._waits_as = None
+                if taken:
+                    await self._claim([parse_delivery(name.decode()) for name, _ in taken[1]])
+
+    async def stop(self) -> None:
+        """Take nothing more; what waits in the queue is called back, so that nothing is taken and lost."""
+        self._stopped = True
+        self._freed.set()
+        while self._waits_as is not None:
+            async with best_effort("a worker waits in its queue"):
+                await self._redis.client_unblock(self._waits_as)
+            await asyncio.sleep(UNBLOCK_S)
 
     async def finish(self) -> None:
         """Wait for what was claimed."""
-        while self.tasks:
-            await asyncio.wait(self.tasks.values())
-            self.tasks = {name: task for name, task in self.tasks.items() if not task.done()}
+        while self._unrecorded:
+            self._freed.clear()
+            await self._freed.wait()
+
+    async def _claim(self, deliveries: Sequence[tuple[UUID, int]]) -> None:
+        for claimed, run in await self._runner.claim(deliveries):
+            self._running.add(claimed.id)
+            self._unrecorded.add(claimed.id)
+            self.attempts.create_task(self._run(claimed, run))
+
+    async def _run(self, claimed: Moved, run: Run) -> None:
+        def over() -> None:
+            self._running.discard(claimed.id)
+            self._freed.set()
+
+        try:
+            await self._runner.run(claimed, run, over)
+        except Exception:
+            logger.exception("an attempt could not be recorded", extra={"job_id": claimed.id})
+        finally:
+            self._unrecorded.discard(claimed.id)
+            over()
+
+    async def _never(self, ctx: dict[Any, Any]) -> None:
+        """Stand for the function that arq wants; nothing calls it."""
 
 
 class WorkerProcess:
@@ -97,10 +138,13 @@ class WorkerProcess:
             ("due", lambda: every(DUE_S, self._queue.release_due)),
             ("reconcile", lambda: every(self._infra.settings.reconcile_s, self._reconcile)),
         ]
-        async with supervised(housekeeping):
+        async with supervised([*housekeeping, *self._runner.loops]), asyncio.TaskGroup() as attempts:
+            for worker in self._workers:
+                worker.attempts = attempts
             async with supervised([(worker.queue_name, worker.main) for worker in self._workers]):
                 logger.info("worker ready", extra={"worker": self._lease.worker})
                 await stopped()
+                await self._each(QueueWorker.stop)
             await self._drain()
 
     async def _drain(self) -> None:
@@ -108,15 +152,15 @@ class WorkerProcess:
         logger.info("worker drains", extra={"worker": self._lease.worker})
         try:
             async with asyncio.timeout(self._infra.settings.drain_s):
-                await self._finish_claimed()
+                await self._each(QueueWorker.finish)
         except TimeoutError:
             self._runner.interrupt_all()
-            await self._finish_claimed()
+            await self._each(QueueWorker.finish)
 
-    async def _finish_claimed(self) -> None:
+    async def _each(self, act: Callable[[QueueWorker], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for worker in self._workers:
-                group.create_task(worker.finish())
+                group.create_task(act(worker))
 
     async def _hear_news(self) -> None:
         """Interrupt a job that is to be cancelled; take in what another worker found to share a run of ours."""

@@ -69,6 +69,7 @@ class Wait(Params, kind="test.wait", result=Said, queue="test", timeout_s=60, re
 
 @job(Wait)
 async def wait(ctx: JobContext, params: Wait) -> Said:
+    (ctx.scratch / "waits").touch()
     await ctx.progress("wait", 0.1)
     return Said(text=await ctx.compute(wait_for_file, params.folder))
 
@@ -185,6 +186,21 @@ async def follow(ctx: JobContext, params: Follow) -> Said:
     return Said(text=f"{said.result.text} {shared.files['shared.txt'].path.read_text()}")
 
 
+class FollowBoth(Params, kind="test.follow_both", result=Said, queue="test", retries=QUICK):
+    """Need two that take their time."""
+
+    first: Path
+    second: Path
+
+    def needs(self) -> tuple[Params, ...]:
+        return Share(folder=self.first), Share(folder=self.second)
+
+
+@job(FollowBoth)
+async def follow_both(ctx: JobContext, params: FollowBoth) -> Said:
+    return Said(text="both")
+
+
 class FollowOn(Params, kind="test.follow_on", result=Said, queue="test", retries=QUICK):
     """Need what needs."""
 
@@ -209,6 +225,6 @@ async def unserved(ctx: JobContext, params: Unserved) -> Said:
     return Said(text="")
 
 
-ALL = (say, fail, wait, too_slow, step, eat, read, share, follow, follow_on, unserved)
+ALL = (say, fail, wait, too_slow, step, eat, read, share, follow, follow_both, follow_on, unserved)
 JOBS = {one.params.kind: one for one in ALL if isinstance(one, Job)}
 PARAMS = {kind: one.params for kind, one in JOBS.items()}

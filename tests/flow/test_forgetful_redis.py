@@ -1,6 +1,5 @@
 """PostgreSQL is the truth: Redis may forget everything at any time, and every accepted job still ends."""
 
-import json
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -55,7 +54,6 @@ async def test_a_delivery_that_comes_twice_runs_once(service: Service) -> None:
     job = await service.ended("test.say", {"text": "once"})
     assert service.settings.redis_url
     async with Redis.from_url(service.settings.redis_url.get_secret_value()) as redis:
-        await redis.set(f"arq:job:{job['id']}:1", b'{"t":1,"f":"run","a":["x"],"k":{},"et":1}')
         await redis.zadd("arqsvc:queue:test", {f"{job['id']}:1": 1})
     other = await service.ended("test.say", {"text": "after"})
     again = await service.client.job(str(job["id"]))
@@ -67,15 +65,15 @@ async def test_a_running_job_is_in_the_ledger_alone(service: Service, tmp_path: 
     await pids_in(tmp_path)
     assert service.settings.redis_url
     async with Redis.from_url(service.settings.redis_url.get_secret_value()) as redis:
-        assert not [name for name in await redis.keys("arq:*") if job["id"].encode() in name]
+        assert not await redis.keys("arq:*")
         assert await redis.zcard("arqsvc:queue:test") == 0
     (tmp_path / "go").touch()
     assert (await service.client.result(job["id"]))["state"] == "succeeded"
 
 
 async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: Service) -> None:
-    backlog = [NewJob(uuid7(), "test.unserved", "unserved", "{}", 1, None, ()) for _ in range(PAGE + 1)]
-    await ledger.insert(backlog, owner="x")
+    backlog = [NewJob(uuid7(), "x", "test.unserved", "unserved", {}, 1, 5, None, ()) for _ in range(PAGE + 1)]
+    await ledger.insert(backlog)
     job = await api.client.submit("test.say", {"text": "found"})
     assert api.settings.redis_url
     async with Redis.from_url(api.settings.redis_url.get_secret_value()) as redis:
@@ -84,11 +82,10 @@ async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: 
         assert (await api.client.result(job["id"]))["result"] == {"text": "found"}
 
 
-async def test_what_lies_in_redis_is_json_and_holds_no_parameters(api: Service) -> None:
+async def test_what_lies_in_redis_names_a_job_and_holds_no_parameters(api: Service) -> None:
     job = await api.client.submit("test.say", {"text": "confidential"})
     assert api.settings.redis_url
     async with Redis.from_url(api.settings.redis_url.get_secret_value()) as redis:
-        payload = json.loads(await redis.get(f"arq:job:{job['id']}:1"))
-        assert payload["a"] == [job["id"]]
-        stored = [value for name in await redis.keys("arq:*") if (value := await redis.get(name))]
-    assert b"confidential" not in b"".join(stored)
+        assert await redis.zrange("arqsvc:queue:test", 0, -1) == [f"{job['id']}:1".encode()]
+        assert b"confidential" not in repr(await redis.xrange("arqsvc:events")).encode()
+        assert sorted(await redis.keys("*")) == [b"arqsvc:events", b"arqsvc:queue:test"]

@@ -124,7 +124,7 @@ class BreakingProxy:
 async def test_claims_that_break_off_cost_no_slot(api: Service) -> None:
     assert api.settings.redis_url
     path = api.settings.redis_url.get_secret_value().removeprefix("unix://").partition("?")[0]
-    proxy = BreakingProxy(path, b"WATCH\r\n", 2)
+    proxy = BreakingProxy(path, b"BZMPOP\r\n", 2)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         url = SecretStr(f"redis://127.0.0.1:{port}")

@@ -9,6 +9,7 @@ import pytest
 
 from arqsvc.jobs import ledger
 from arqsvc.jobs.lease import WorkerRecord
+from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.record import State
 from tests.servers import worker_process
 from tests.service import Service
@@ -180,7 +181,7 @@ async def test_what_the_ledger_says_a_live_worker_runs_and_it_does_not_is_given_
     await service.ended("test.say", {"text": "the worker is there"})
     job = await service.client.submit("test.unserved", {})
     (worker,) = await WorkerRecord.all()
-    assert await ledger.start(UUID(job["id"]), 1, worker.id)
+    assert await ledger.start([(UUID(job["id"]), 1)], worker.id, 20.0)
 
     async def given_back() -> bool:
         return bool((await service.client.job(job["id"]))["state"] == "queued")
@@ -194,7 +195,7 @@ async def test_an_attempt_that_the_ledger_has_given_away_is_ended(service: Servi
     job = await service.client.submit("test.wait", {"folder": str(tmp_path)})
     pids = await pids_in(tmp_path)
     (tmp_path / "pids").unlink()
-    assert await ledger.finish(UUID(job["id"]), 1, ledger.Ending("lost", State.QUEUED))
+    assert await ledger.finish([Ended(UUID(job["id"]), 1, Ending("lost", State.QUEUED))])
     await until(lambda: not any(map(alive, pids)))
     await pids_in(tmp_path)
     (tmp_path / "go").touch()

@@ -1,6 +1,7 @@
 """Jobs that ask for the same at the same time share one run, on whichever worker; each keeps a life of its own."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -8,9 +9,10 @@ from uuid import UUID
 
 from arqsvc.jobs import ledger
 from arqsvc.jobs.lease import WorkerRecord
-from arqsvc.jobs.ledger import Ending
+from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.record import JobRecord, State
 from tests.flow.test_events import by_sse, steps
+from tests.flow.test_outages import cut_connections
 from tests.servers import worker_process
 from tests.service import Service
 from tests.waiting import until
@@ -143,7 +145,7 @@ async def test_one_given_to_a_run_that_has_just_ended_gets_a_run_of_its_own(serv
     await JobRecord.filter(id=job["id"]).update(**changed)
     (worker,) = await WorkerRecord.all()
     (tmp_path / "go").touch()
-    assert await ledger.start(UUID(job["id"]), 1, worker.id)
+    assert await ledger.start([(UUID(job["id"]), 1)], worker.id, 20.0)
     done = await service.client.result(job["id"])
     assert [attempt["outcome"] for attempt in done["attempts"]] == ["interrupted", "succeeded"]
 
@@ -158,7 +160,43 @@ async def test_what_does_not_run_at_the_same_time_runs_anew(service: Service, tm
 async def test_a_late_end_of_a_member_changes_nothing(service: Service, tmp_path: Path) -> None:
     first, second = await submitted(service, tmp_path, 2)
     row = await JobRecord.get(id=first)
-    assert await ledger.finish(row.id, row.attempt, Ending("lost", State.QUEUED))
+    assert await ledger.finish([Ended(row.id, row.attempt, Ending("lost", State.QUEUED))])
     (tmp_path / "go").touch()
     assert (await service.client.result(second))["state"] == "succeeded"
     assert (await service.client.result(first))["state"] == "succeeded"
+
+
+async def test_the_run_of_a_dead_worker_is_shared_with_nobody(api: Service, tmp_path: Path) -> None:
+    jobs = [(await api.client.submit("test.share", {"folder": str(tmp_path)}))["id"] for _ in range(3)]
+    now = datetime.now(UTC)
+    for worker in ("dead", "alive", "other"):
+        row: dict[str, Any] = {
+            "host": "h",
+            "pid": 1,
+            "queues": ["test"],
+            "concurrency": 1,
+            "started_at": now,
+            "heartbeat_at": now,
+        }
+        await WorkerRecord.create(id=worker, **row)
+    (first,) = await ledger.start([(UUID(jobs[0]), 1)], "dead", 20.0)
+    await WorkerRecord.filter(id="dead").update(heartbeat_at=now - timedelta(seconds=60))
+    (second,) = await ledger.start([(UUID(jobs[1]), 1)], "alive", 20.0)
+    (third,) = await ledger.start([(UUID(jobs[2]), 1)], "other", 20.0)
+    assert (first.worker, second.worker, third.worker) == ("dead", "alive", "alive")
+
+
+async def test_a_key_may_be_of_any_length(api: Service, tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["x" * 100] * 4)
+    job = await api.client.submit("test.share", {"folder": str(folder)})
+    assert len((await JobRecord.get(id=job["id"])).shared or "") == 64
+
+
+async def test_the_end_of_a_run_survives_connections_that_break(service: Service, tmp_path: Path) -> None:
+    jobs = await submitted(service, tmp_path, 6)
+    await cut_connections(service)
+    (tmp_path / "go").touch()
+    await cut_connections(service)
+    done = await ended(service, jobs)
+    assert {job["state"] for job in done} == {"succeeded"}
+    assert runs(tmp_path) == 1

@@ -1,8 +1,12 @@
 """Jobs that need others: blocked until these have succeeded, and ended with them otherwise."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
+from arqsvc.client import ApiError
 from arqsvc.jobs.record import JobRecord, NeedRecord, State
 from tests.flow.test_events import by_sse, states
 from tests.service import Service
@@ -63,6 +67,29 @@ async def test_what_another_still_waits_for_goes_on(service: Service, tmp_path: 
     await service.client.cancel(first["id"])
     (tmp_path / "go").touch()
     assert (await service.client.result(second["id"]))["state"] == "succeeded"
+
+
+async def test_what_fails_or_is_cancelled_takes_with_it_what_nobody_else_waits_for(
+    service: Service, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("first", "second")}
+    for folder in folders.values():
+        folder.mkdir()
+    job = await service.client.submit("test.follow_both", {name: str(folder) for name, folder in folders.items()})
+    first, second = [need["id"] for need in job["needs"]]
+    await service.client.cancel(first)
+    assert (await service.client.result(job["id"]))["reason"] == "needed_cancelled"
+    assert (await service.client.result(second))["state"] == "cancelled"
+
+
+async def test_a_retry_waits_for_a_cancel_of_what_it_needs(api: Service, tmp_path: Path) -> None:
+    job = await api.client.submit("test.follow_on", {"folder": str(tmp_path)})
+    await api.client.cancel(job["id"])
+    await JobRecord.filter(id=ids(job)["test.follow"]).update(
+        state=State.RUNNING, cancel_requested_at=datetime.now(UTC)
+    )
+    with pytest.raises(ApiError, match="just being cancelled"):
+        await api.client.retry(job["id"])
 
 
 async def test_a_retry_begins_with_what_failed(service: Service, tmp_path: Path) -> None:
