@@ -83,7 +83,8 @@ def python_of(contestant: Contestant, cache: Path) -> Path:
         try:
             subprocess.run(pip, check=True, capture_output=True, timeout=INSTALL_S)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            raise Failed(f"it does not install: {type(error).__name__}") from error
+            said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+            raise Failed(f"it does not install: {said[-1][:200] if said else type(error).__name__}") from error
         note.write_text(wanted)
     return python
 

@@ -8,7 +8,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from signal import SIGTERM
 from typing import Any
@@ -64,6 +65,8 @@ class Stage:
     redis_pid: int
     database_pid: int | None
     ledger: asyncpg.Connection | None
+    numbers: Iterator[int] = field(default_factory=lambda: count(0, 1_000_000))
+    """Where the numbers of each go of submissions begin, so that no record is taken for another's."""
 
     async def program(self, *args: object, **environment: str) -> Any:
         """Run the program of the contestant to its end; returns what it says."""
@@ -76,9 +79,11 @@ class Stage:
                 async with asyncio.timeout(PROGRAM_S):
                     said, _ = await process.communicate()
             except TimeoutError:
-                process.kill()
-                await process.wait()
                 raise Failed(f"{args} took longer than {PROGRAM_S:g} s") from None
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
         if process.returncode:
             raise Failed(f"{args} ended with code {process.returncode}: {last_line(self.folder / 'program.log')}")
         return json.loads(said) if said.strip() else None
@@ -90,22 +95,29 @@ class Stage:
         async with guarded(command, stop_signal=SIGTERM, grace_s=GRACE_S, log=log, env=self.environment) as process:
             yield process
 
-    async def workers(self, stack: AsyncExitStack, running: list[Guarded], count: int) -> None:
+    async def workers(self, stack: AsyncExitStack, running: list[Guarded], wanted: int) -> None:
         """Have this many workers, each of which has run jobs and has nothing to do."""
         end_s = time.monotonic() + START_S
-        while len(running) < count:
+        while len(running) < wanted:
             running.append(await stack.enter_async_context(self.running("work")))
         before = self.ran()
         while True:
-            wanted = self.ran() + WARM_UPS
-            await self.program("submit", "many", "sleep", WARM_UPS)
-            await self.until(lambda wanted=wanted: self.ran() >= wanted, end_s, "the worker does not run jobs")  # type: ignore[misc]
+            first = next(self.numbers)
+            await self.program("submit", "many", "sleep", first, WARM_UPS)
+            while self.done(before, first) < WARM_UPS:
+                if time.monotonic() > end_s:
+                    raise Failed(f"the worker does not run jobs: {last_line(self.folder / 'worker.log')}")
+                await asyncio.sleep(LOOK_S)
             seen = {pid for _, _, pid in self.records(before)}
             if all(seen & {one.pid for one in family(worker.pid)} or self.forks for worker in running):
                 break
             if time.monotonic() > end_s:
-                raise Failed(f"one of {count} workers runs no jobs")
+                raise Failed(f"one of {wanted} workers runs no jobs")
         await self.ended(end_s)
+
+    def done(self, before: int, first: int) -> int:
+        """Return how many different jobs with numbers from `first` on have left records, behind the first `before`."""
+        return len({number for number, _, _ in self.records(before) if number >= first})
 
     async def served(self, stack: AsyncExitStack) -> dict[str, str]:
         """Run the API, if the contestant has one; returns where, for the environment of who submits."""

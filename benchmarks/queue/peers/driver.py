@@ -1,6 +1,7 @@
 """What all programs of the benchmark share; it runs in each peer's environment too: the standard library and uvloop.
 
-A program is started as `prepare`, `work`, `submit HOW KIND COUNT` or `pickup COUNT`. Every job that runs leaves one
+A program is started as `prepare`, `work`, `submit HOW KIND FIRST COUNT` or
+`pickup FIRST COUNT`. Every job that runs leaves one
 record in a file: its number, the time and the process. The benchmark reads nothing else, so that all count alike.
 """
 
@@ -76,39 +77,50 @@ async def together(one: Callable[[str, int], Awaitable[object]], kind: str, numb
             group.create_task(each(numbers[first::AT_ONCE]))
 
 
-async def submit(opened: Open, how: str, kind: str, count: int) -> dict[str, float]:
+async def submit(opened: Open, how: str, kind: str, numbers: range) -> dict[str, float]:
     """Submit, one at a time or in batches; returns jobs per second."""
     async with opened() as submitter:
         start_s = time.perf_counter()
         if how == "one":
-            for n in range(count):
+            for n in numbers:
                 await submitter.one(kind, n)
         else:
-            for first in range(0, count, BATCH):
-                await submitter.many(kind, range(first, min(first + BATCH, count)))
-        return {"per_s": count / (time.perf_counter() - start_s)}
+            for first in range(0, len(numbers), BATCH):
+                await submitter.many(kind, numbers[first : first + BATCH])
+        return {"per_s": len(numbers) / (time.perf_counter() - start_s)}
 
 
-async def pickup(opened: Open, count: int) -> dict[str, list[float]]:
-    """Submit one after the other, each to an idle worker; returns seconds from the call to the start of the work."""
+async def pickup(opened: Open, numbers: range) -> dict[str, list[float]]:
+    """Submit one after the other, each to an idle worker; returns seconds from the call to the start of the work.
+
+    A record is taken by its number: a job that a queue runs twice must not pass for the next.
+    """
     pause, waits_s, tally = random.Random(0), list[float](), Path(os.environ["QUEUE_TALLY"])
     async with opened() as submitter:
         size, end_s = tally.stat().st_size, time.monotonic() + PICKUPS_S
-        for number in range(count + WARM_UP):
-            sent = time.time()
-            await submitter.one("noop", number)
-            while tally.stat().st_size == size:
+        for n in numbers:
+            sent, started = time.time(), 0.0
+            await submitter.one("noop", n)
+            while not started:
+                for number, at, _ in RECORD.iter_unpack(_rest(tally, size)):
+                    size += RECORD.size
+                    started = started or (at if number == n else 0.0)
                 if time.monotonic() > end_s + GIVE_UP_S:
-                    return {"waits_s": waits_s}
+                    return {"waits_s": waits_s[WARM_UP:]}
                 await asyncio.sleep(0.0005)
-            started = RECORD.unpack(tally.read_bytes()[size : size + RECORD.size])[1]
-            size += RECORD.size
-            if number >= WARM_UP:
-                waits_s.append(started - sent)
+            waits_s.append(started - sent)
             if time.monotonic() > end_s:
                 break
             await asyncio.sleep(pause.uniform(0.01, 0.03))
-    return {"waits_s": waits_s}
+    return {"waits_s": waits_s[WARM_UP:]}
+
+
+def _rest(tally: Path, start: int) -> bytes:
+    """Return the whole records from a place in the file on."""
+    with tally.open("rb") as file:
+        file.seek(start)
+        found = file.read()
+    return found[: len(found) // RECORD.size * RECORD.size]
 
 
 async def nothing() -> None:
@@ -122,7 +134,7 @@ def main(opened: Open, work: Callable[[], None], prepare: Callable[[], Awaitable
             uvloop.run(prepare())  # type: ignore[arg-type]
         case ["work"]:
             work()
-        case ["submit", how, kind, count]:
-            print(json.dumps(uvloop.run(submit(opened, how, kind, int(count)))))
-        case ["pickup", count]:
-            print(json.dumps(uvloop.run(pickup(opened, int(count)))))
+        case ["submit", how, kind, first, count]:
+            print(json.dumps(uvloop.run(submit(opened, how, kind, range(int(first), int(first) + int(count))))))
+        case ["pickup", first, count]:
+            print(json.dumps(uvloop.run(pickup(opened, range(int(first), int(first) + int(count) + WARM_UP)))))
