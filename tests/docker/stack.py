@@ -66,8 +66,8 @@ class Stack:
         found: dict[str, str] = {**image.env, **self.services[name]["environment"]}
         for key, value in found.items():
             moved = re.sub(r"@(postgres|valkey):\d+/", lambda host: f"@127.0.0.1:{self.ports[host[1]]}/", value)
-            moved = moved.replace("/opt/arqsvc/bin", str(Path(sys.executable).parent))
-            found[key] = re.sub("^/(var|tmp)/", f"{self.folder}/\\1/", moved)
+            moved = re.sub("^/(var|tmp)/", f"{self.folder}/\\1/", moved)
+            found[key] = moved.replace("/opt/arqsvc/bin", str(Path(sys.executable).parent))
         return {**found, "ARQSVC_PORT": str(self.ports["api"]), "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)}
 
     async def start(self, name: str, *words: str) -> Process:
