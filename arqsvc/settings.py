@@ -64,7 +64,7 @@ class Settings(EnvironmentSettings):
     """Folder in which the private folder of the embedded servers' sockets is made. Default: `$XDG_RUNTIME_DIR`."""
 
     redis_url: SecretStr | None = None
-    """Redis or Valkey to use (`redis://`, `rediss://`, `unix://`). Unset: an embedded Valkey in the state folder."""
+    """Redis 7 or Valkey to use (`redis://`, `rediss://`, `unix://`). Unset: an embedded Valkey in the state folder."""
 
     database_url: SecretStr | None = None
     """PostgreSQL to use (`postgresql://`; tested with 18). Unset: an embedded PostgreSQL in the state folder."""

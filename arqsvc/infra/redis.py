@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 WAIT_S = 5.0
 """Longest wait for a connection, and for a blocking read."""
 
+OLDEST = 7
+"""Oldest major version of Redis that has what the queues use; Valkey says 7 of itself."""
+
 BEST_EFFORT_S = 1.0
 """Longest wait for a Redis that is needed for speed alone."""
 
@@ -51,12 +54,12 @@ async def open_redis(url: str) -> AsyncIterator[ArqRedis]:
     """Open the pool of this process.
 
     Raises:
-        CannotStart: the URL is wrong or no server answers; says why, never the password.
+        CannotStart: the URL is wrong, no server answers, or an old one; says why, never the password.
     """
     try:
         connections = ConnectionPool.from_url(url, socket_connect_timeout=WAIT_S, socket_timeout=3 * WAIT_S)
         pool = ArqRedis(connections, job_serializer=to_json, job_deserializer=from_json, expires_extra_ms=_KEEP_MS)
-        await pool.ping()
+        version = str((await pool.info("server"))["redis_version"])
     except ValueError:  # its message may hold a piece of the password
         raise CannotStart(
             "ARQSVC_REDIS_URL is no URL of a Redis (redis://, rediss:// or unix://); write / # ? @ in a password as "
@@ -67,6 +70,8 @@ async def open_redis(url: str) -> AsyncIterator[ArqRedis]:
             f"Redis does not answer: {type(error).__name__}: {error}. Check ARQSVC_REDIS_URL and the server."
         ) from error
     try:
+        if int(version.partition(".")[0]) < OLDEST:
+            raise CannotStart(f"Redis is version {version}; version {OLDEST} or newer, or Valkey, is needed.")
         yield pool
     finally:
         await pool.aclose(close_connection_pool=True)
