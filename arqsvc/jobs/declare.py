@@ -68,6 +68,8 @@ class Params(_Message):
         super().__init_subclass__(**kwargs)
         if not kind or result is None:
             raise TypeError(f"{cls.__name__} must name its kind and its result")
+        if not 1 <= priority <= 10:
+            raise TypeError(f"{cls.__name__} has priority {priority}; it must be in 1..10")
         cls.kind, cls.result, cls.queue, cls.priority, cls.timeout_s = kind, result, queue, priority, timeout_s
         cls.retries = retries or Retries()
 

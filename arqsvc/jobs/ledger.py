@@ -54,6 +54,11 @@ class Moved:
 _COLUMNS = """id, owner, kind, queue, state, seq, attempt, dispatch, priority, queued_at, failures, tries, shared,
     worker, cancel_requested_at IS NOT NULL AS cancel_requested, params"""
 
+FREE = """UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
+    reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
+    queued_at = now(), finished_at = CASE WHEN next.state <> 'queued' THEN now() END"""
+"""How a blocked job goes on, or ends, as the rows `next (id, state, error)` say."""
+
 _FOLLOWS = f"""
 ended AS (SELECT id, state, error FROM moved WHERE state IN ('succeeded', 'failed', 'cancelled')),
 doomed AS (
@@ -68,9 +73,7 @@ ready AS (
         WHERE other.job_id = need.job_id AND needed.state <> 'succeeded' AND needed.id NOT IN (SELECT id FROM ended))
 ),
 freed AS (
-    UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
-        reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
-        queued_at = now(), finished_at = CASE WHEN next.state <> 'queued' THEN now() END
+    {FREE}
     FROM (SELECT * FROM doomed UNION ALL SELECT id, 'queued', NULL::jsonb FROM ready) next
     WHERE job.id = next.id AND job.state = 'blocked' RETURNING job.*
 ),
@@ -198,7 +201,7 @@ class Ending:
     """How an attempt ends, and where its job goes."""
 
     outcome: str
-    """succeeded, failed or interrupted: what the attempt's row says, unless the job is cancelled with it."""
+    """succeeded, failed, throttled, interrupted or lost: what the attempt's row says, unless the job is cancelled."""
     state: State
     reason: str | None = None
     error: Mapping[str, Any] | None = None

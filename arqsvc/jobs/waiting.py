@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from arqsvc.infra.db import rows
-from arqsvc.jobs.ledger import Moved, move
+from arqsvc.jobs.ledger import FREE, Moved, move
 from arqsvc.jobs.record import FINAL, State
 
 
@@ -53,10 +53,7 @@ async def needed_no_more(job: UUID) -> list[UUID]:
 async def free_overlooked() -> list[Moved]:
     """Free what is blocked by nothing any more: two that end in the same instant may each leave it to the other."""
     return await move(
-        """UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
-            reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
-            queued_at = now(), finished_at = CASE WHEN next.state <> 'queued' THEN now() END
-        FROM next WHERE job.id = next.id AND job.state = 'blocked'""",
+        FREE + " FROM next WHERE job.id = next.id AND job.state = 'blocked'",
         first="""next AS (
             SELECT DISTINCT ON (blocked.id) blocked.id, needed.error, CASE
                 WHEN needed.state IN ('failed', 'cancelled') THEN needed.state ELSE 'queued' END AS state

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import arq
 from pydantic import BaseModel
+from redis.asyncio import Redis
 
 from arqsvc.errors import CannotStart
 from arqsvc.infra import Infra, open_infra
@@ -57,6 +58,7 @@ class QueueWorker(arq.Worker):
         self._freed = asyncio.Event()
         self._freed.set()
         self._stopped = False
+        self._taking = False
         self._waits_as: int | None = None
         self.attempts: asyncio.TaskGroup
         """Where attempts run: it outlives a broken connection, and a worker that stops."""
@@ -65,29 +67,28 @@ class QueueWorker(arq.Worker):
         """Claim and run until told to stop."""
         async with self._redis.client() as connection:
             own = await connection.client_id()
-            while not self._stopped:
+            while True:
                 await self._freed.wait()
+                if self._stopped:
+                    return
                 room = min(self.max_jobs - len(self._running), UNRECORDED * self.max_jobs - len(self._unrecorded))
                 if room <= 0:
                     self._freed.clear()
                     continue
-                self._waits_as = own
+                self._taking = True
                 try:
-                    taken: Any = await connection.execute_command(  # type: ignore[no-untyped-call]
-                        "BZMPOP", WAIT_S, 1, self.queue_name, "MIN", "COUNT", room
-                    )
+                    await self._take(connection, own, room)
                 finally:
-                    self._waits_as = None
-                if taken:
-                    await self._claim([parse_delivery(name.decode()) for name, _ in taken[1]])
+                    self._taking = False
 
     async def stop(self) -> None:
-        """Take nothing more; what waits in the queue is called back, so that nothing is taken and lost."""
+        """Take nothing more; returns once nothing is being taken or claimed, so that nothing is cut short and lost."""
         self._stopped = True
         self._freed.set()
-        while self._waits_as is not None:
-            async with best_effort("a worker waits in its queue"):
-                await self._redis.client_unblock(self._waits_as)
+        while self._taking:
+            if self._waits_as is not None:
+                async with best_effort("a worker waits in its queue"):
+                    await self._redis.client_unblock(self._waits_as)
             await asyncio.sleep(UNBLOCK_S)
 
     async def finish(self) -> None:
@@ -96,8 +97,17 @@ class QueueWorker(arq.Worker):
             self._freed.clear()
             await self._freed.wait()
 
-    async def _claim(self, deliveries: Sequence[tuple[UUID, int]]) -> None:
-        for claimed, run in await self._runner.claim(deliveries):
+    async def _take(self, connection: Redis, own: int, room: int) -> None:
+        """Wait for deliveries, claim them in the ledger, and let them run."""
+        self._waits_as = own
+        try:
+            taken: Any = await connection.execute_command(  # type: ignore[no-untyped-call]
+                "BZMPOP", WAIT_S, 1, self.queue_name, "MIN", "COUNT", room
+            )
+        finally:
+            self._waits_as = None
+        deliveries = [parse_delivery(name.decode()) for name, _ in taken[1]] if taken else []
+        for claimed, run in await self._runner.claim(deliveries) if deliveries else ():
             self._running.add(claimed.id)
             self._unrecorded.add(claimed.id)
             self.attempts.create_task(self._run(claimed, run))

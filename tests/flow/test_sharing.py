@@ -22,6 +22,7 @@ async def submitted(service: Service, folder: Path, count: int, **params: Any) -
     """Submit jobs that share a run, and return them once all are in it."""
     jobs = [(await service.client.submit("test.share", {"folder": str(folder), **params}))["id"] for _ in range(count)]
     await until(lambda: all_running(jobs))
+    await until(lambda: runs(folder) > 0)  # the ledger has it before the work begins
     return jobs
 
 
