@@ -68,9 +68,9 @@ class Client:
         size = {"Content-Length": str(path.stat().st_size)}
         return await self._json("POST", f"/files?name={quote(path.name, safe='')}", content=content(), headers=size)
 
-    async def submit(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Submit a job; returns it."""
-        return await self._json("POST", f"/jobs/{quote(kind, safe='')}", json={"params": params})
+    async def submit(self, kind: str, params: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Submit a job; returns it. Options: `priority`, `queue`, `timeout_s`, `delay_s`."""
+        return await self._json("POST", f"/jobs/{quote(kind, safe='')}", json={"params": params, **options})
 
     async def job(self, job: str) -> dict[str, Any]:
         """Return a job as it stands."""
@@ -83,9 +83,9 @@ class Client:
         items: list[dict[str, Any]] = page["items"]
         return items
 
-    async def cancel(self, job: str) -> dict[str, Any]:
+    async def cancel(self, job: str, reason: str | None = None) -> dict[str, Any]:
         """Ask for the end of a job; returns it."""
-        return await self._json("POST", f"/jobs/{quote(job, safe='')}/cancel")
+        return await self._json("POST", f"/jobs/{quote(job, safe='')}/cancel", json={"reason": reason})
 
     async def retry(self, job: str) -> dict[str, Any]:
         """Queue a failed or cancelled job again; returns it."""

@@ -15,6 +15,7 @@
           SourceMismatch  what it sends, twice the same, is not what it declares
         OutOfMemory       a call went past its memory ceiling
         TimedOut          the job went past its time limit
+        NoProgress        the job stood still for longer than it may
       Retryable           later it may succeed; carries `delay_s`
         SourceUnavailable an outside service did not answer
         Throttled         an outside service asks to wait; this uses up none of the job's tries
@@ -168,10 +169,18 @@ class OutOfMemory(JobFailed):
 
 
 class TimedOut(JobFailed):
-    """The job ran past its limit; carries `timeout_s`."""
+    """The job ran past its limit; carries `limit_s`, the soft or the hard one, and `timeout_s`, the hard one."""
 
     code = "timeout"
     title = "Time limit exceeded"
+    status = 500
+
+
+class NoProgress(JobFailed):
+    """The job told no progress for longer than it may; carries `no_progress_s`."""
+
+    code = "no_progress"
+    title = "No progress"
     status = 500
 
 

@@ -3,8 +3,6 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +14,9 @@ _bound: ContextVar[dict[str, Any] | None] = ContextVar("arqsvc_log_facts", defau
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
-@contextmanager
-def bound(**facts: Any) -> Iterator[None]:
-    """Add these facts to every record logged inside, in this task and the tasks it starts."""
-    token = _bound.set({**(_bound.get() or {}), **facts})
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+def bind(**facts: Any) -> None:
+    """Add these facts to every record logged from now on in this task and the tasks it starts."""
+    _bound.set({**(_bound.get() or {}), **facts})
 
 
 class JsonLines(logging.Formatter):

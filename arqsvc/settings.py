@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from arqsvc.errors import CannotStart
 
 PREFIX = "ARQSVC_"
+MOST_AT_ONCE = 64
+"""Most jobs that one worker runs at a time in one queue."""
 
 
 class EnvironmentSettings(BaseModel):
@@ -87,7 +89,7 @@ class Settings(EnvironmentSettings):
     api_key: SecretStr | None = None
     """Key that the clients send. Unset: the key in the state folder."""
 
-    concurrency: int = Field(default=max(1, min(os.cpu_count() or 1, 8)), ge=1, le=64)
+    concurrency: int = Field(default=max(1, min(os.cpu_count() or 1, 8)), ge=1, le=MOST_AT_ONCE)
     """Jobs that one worker runs at a time in each of its queues, at most 64. Default: the number of CPUs, at most 8."""
 
     child_memory_bytes: int = Field(default=4 * 2**30, ge=64 * 2**20)
@@ -110,6 +112,18 @@ class Settings(EnvironmentSettings):
 
     drain_s: float = Field(default=20.0, ge=0, le=86400)
     """Seconds that running jobs get to finish once a worker is told to stop; then they go back to their queues."""
+
+    cancel_grace_s: float = Field(default=3.0, ge=0, le=60)
+    """Seconds that a job gets to clean up once it is cancelled or interrupted; then it is given up."""
+
+    hung_s: float = Field(default=300.0, ge=0)
+    """Seconds for which a worker's event loop may be blocked before the worker ends itself; 0 for ever."""
+
+    routes: str = Field(default="", pattern=r"^([\w.*?-]+=[\w.-]+(,|$))*$")
+    """Queues of kinds instead of their own, as `PATTERN=QUEUE,...` (`genomes.*=big`); the first that fits counts."""
+
+    queues: str = Field(default="", pattern=r"^([\w.-]+(:\d+)?(,|$))*$")
+    """Queues that a worker serves, as `NAME,...`, or `NAME:16,...` for so many jobs at a time. Unset: all."""
 
     stall_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds for which a transfer may stand still, or bring less than 1 KiB a second, before it is taken up anew."""
@@ -137,6 +151,14 @@ class Settings(EnvironmentSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else None
 
+    @field_validator("queues")
+    @classmethod
+    def _in_bounds(cls, value: str) -> str:
+        for one in _listed(value):
+            if not 1 <= int(one.partition(":")[2] or 1) <= MOST_AT_ONCE:
+                raise ValueError(f"{one}: a queue runs 1 to {MOST_AT_ONCE} jobs at a time")
+        return value
+
     @model_validator(mode="after")
     def _outlives_beats(self) -> Self:
         if self.lease_s < 3 * self.heartbeat_s:
@@ -153,10 +175,25 @@ class Settings(EnvironmentSettings):
         """Folder of the temporary files of running jobs."""
         return self.scratch_dir or self.state_dir / "scratch"
 
+    @property
+    def routed(self) -> tuple[tuple[str, str], ...]:
+        """The routes: pattern and queue."""
+        return tuple((pattern, queue) for pattern, _, queue in (one.partition("=") for one in _listed(self.routes)))
+
+    @property
+    def served(self) -> dict[str, int]:
+        """The queues that a worker serves, with the jobs that it runs at a time in each; empty for all."""
+        parts = (one.partition(":") for one in _listed(self.queues))
+        return {queue: int(number) if number else self.concurrency for queue, _, number in parts}
+
     @classmethod
     def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:
         """Return the defaults that depend on the environment."""
         return {"state_dir": _default_state_dir(environ), "runtime_dir": environ.get("XDG_RUNTIME_DIR") or None}
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _default_state_dir(environ: Mapping[str, str]) -> Path:

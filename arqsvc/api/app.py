@@ -37,7 +37,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_infra(settings) as infra:
-            hub, queue = EventHub(infra.redis), JobQueue(infra.redis)
+            hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
             async with supervised([("events", hub.run), ("submissions", queue.run)]):
                 yield

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from arqsvc.infra import Infra
 from arqsvc.infra.db import UNAVAILABLE, rows
 from arqsvc.infra.redis import RedisError
+from arqsvc.jobs.queue import known_queues
 
 WAIT_S = 2.0
 
@@ -29,7 +30,7 @@ async def readyz(request: Request) -> Response:
                 [infra.settings.lease_s],
             )
         served = {row["queue"] for row in alive}
-        for queue in sorted({kind.queue for kind in request.app.state.params.values()}):
+        for queue in known_queues(request.app.state.params, infra.settings.routed):
             checks[f"worker:{queue}"] = "ok" if queue in served else "no live worker"
     except UNAVAILABLE:
         checks["database"] = "does not answer"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,7 +16,7 @@ from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.events import PROGRESS, latest_progress, rfc3339
 from arqsvc.jobs.files import FileRecord, find_file
-from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.queue import JobQueue, Options, known_queues
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 from arqsvc.jobs.waiting import Need, needs_of
 
@@ -31,6 +31,18 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     params: dict[str, Any]
+    priority: int | None = Field(default=None, ge=1, le=10)
+    queue: str | None = None
+    timeout_s: float | None = Field(default=None, gt=0, le=30 * 86_400)
+    delay_s: float | None = Field(default=None, ge=0, le=366 * 86_400)
+
+
+class Cancellation(BaseModel):
+    """The body of `POST /jobs/{id}/cancel`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str | None = Field(default=None, max_length=255)
 
 
 async def submit(request: Request) -> Response:
@@ -44,7 +56,11 @@ async def submit(request: Request) -> Response:
     except ValidationError as error:
         raise invalid(error) from error
     await _check_files(params, caller)
-    job = await _queue(request).submit(params, owner=caller.owner)
+    options = Options(**submission.model_dump(exclude={"params"}))
+    known = known_queues(request.app.state.params, _infra(request).settings.routed)
+    if options.queue and options.queue not in known:
+        raise fault("/queue", f"{options.queue[:64]!r} is not a queue. Queues: {', '.join(known)}.")
+    job = await _queue(request).submit(params, owner=caller.owner, options=options)
     return await _answer(request, job, caller, status=202)
 
 
@@ -74,10 +90,14 @@ async def list_jobs(request: Request) -> Response:
 
 
 async def cancel(request: Request) -> Response:
-    """POST /jobs/{id}/cancel: 202 and the job; 409 once it has ended."""
+    """POST /jobs/{id}/cancel, with or without a body `{"reason": ...}`: 202 and the job; 409 once it has ended."""
     caller = await authenticate(request)
     job = await find_job(request, caller)
-    await _queue(request).cancel(job.id)
+    try:
+        asked = Cancellation.model_validate(await _json_body(request, empty={}))
+    except ValidationError as error:
+        raise invalid(error) from error
+    await _queue(request).cancel(job.id, asked.reason)
     return await _answer(request, job.id, caller, status=202)
 
 
@@ -149,10 +169,18 @@ def _job_as_json(
         "started_at": rfc3339(job.started_at),
         "finished_at": rfc3339(job.finished_at),
         "cancel_requested_at": rfc3339(job.cancel_requested_at),
+        "cancel_reason": job.cancel_reason,
         "needs": [{"id": str(need.id), "kind": need.kind, "state": need.state.value} for need in needs],
-        "attempts": [_attempt_as_json(attempt) for attempt in attempts],
+        "attempts": [_attempt_as_json(attempt) for attempt in (*attempts, *_running(job))],
         "files": [file_as_json(file) for file in files],
     }
+
+
+def _running(job: JobRecord) -> list[AttemptRecord]:
+    """Return the attempt that runs, which has no row yet."""
+    if job.state != State.RUNNING:
+        return []
+    return [AttemptRecord(number=job.attempt, worker=job.worker, started_at=job.attempted_at)]
 
 
 def _attempt_as_json(attempt: AttemptRecord) -> dict[str, Any]:
@@ -187,12 +215,15 @@ async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 
     return JSONResponse(shown, status, headers={"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
 
 
-async def _json_body(request: Request) -> Any:
+async def _json_body(request: Request, *, empty: Any = None) -> Any:
+    """Return the body as JSON; `empty` stands for one of no bytes, None for none such."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_LIMIT_BYTES:
             raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
+    if not body and empty is not None:
+        return empty
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:

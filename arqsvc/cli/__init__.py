@@ -149,15 +149,15 @@ def api(**given: Any) -> None:
 
 
 @commands.command()
-@click.option("-q", "--queues", default="", help="Queues to serve, separated by commas.  [default: all]")
+@click.option("-q", "--queues", help="Queues to serve, as NAME,... or NAME:JOBS-AT-A-TIME,...  [default: all]")
 @click.option("--concurrency", type=click.IntRange(1, 64), help="Jobs at a time in each queue.")
 @LOG_LEVEL
 @LOG_FILE
-def worker(queues: str, **given: Any) -> None:
+def worker(**given: Any) -> None:
     """Run a worker, on ARQSVC_REDIS_URL and ARQSVC_DATABASE_URL."""
     from arqsvc.cli.services import worker as main
 
-    run(main, [queue.strip() for queue in queues.split(",") if queue.strip()], **given)
+    run(main, **given)
 
 
 @commands.command()

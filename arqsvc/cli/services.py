@@ -17,6 +17,7 @@ from arqsvc.errors import CannotStart
 from arqsvc.families import CHILD_MODULES, load_jobs, load_params, load_settings
 from arqsvc.infra.db import migrate as migrate_database
 from arqsvc.infra.db import open_db
+from arqsvc.jobs.queue import known_queues
 from arqsvc.logs import log_to
 from arqsvc.settings import Settings
 
@@ -25,20 +26,26 @@ class Stop:
     """The wish of a signal: before anybody waits for it, it cancels the command, which is still starting."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._wished, self._insisted = asyncio.Event(), asyncio.Event()
         self._task = asyncio.current_task()
         self._awaited = False
 
     def set(self) -> None:
-        """Wish it."""
-        self._event.set()
+        """Wish it; a second time, insist."""
+        if self._wished.is_set():
+            self._insisted.set()
+        self._wished.set()
         if not self._awaited and self._task:
             self._task.cancel()
 
     async def wait(self) -> None:
         """Return once it is wished."""
         self._awaited = True
-        await self._event.wait()
+        await self._wished.wait()
+
+    async def insisted(self) -> None:
+        """Return once a second signal has come."""
+        await self._insisted.wait()
 
 
 @contextmanager
@@ -79,17 +86,17 @@ async def api(settings: Settings) -> int:
     return 0
 
 
-async def worker(settings: Settings, queues: list[str]) -> int:
-    """Run a worker until SIGTERM or Ctrl-C; then it drains."""
+async def worker(settings: Settings) -> int:
+    """Run a worker until SIGTERM or Ctrl-C; then it drains. A second signal ends it at once."""
     from arqsvc.worker.worker import open_worker
 
     families = load_settings(os.environ)
     log_to(settings.log_level, settings.log_file)
     os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "matplotlib"))  # else it writes into ~/.cache
-    queues = queues or sorted({kind.queue for kind in load_params().values()})
+    queues = settings.served or dict.fromkeys(known_queues(load_params(), settings.routed), settings.concurrency)
     with stopped_by_signals() as stop:
         async with open_worker(settings, queues, load_jobs, CHILD_MODULES, families) as process:
-            await process.run(stop.wait)
+            await process.run(stop)
     return 0
 
 

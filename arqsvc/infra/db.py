@@ -30,6 +30,15 @@ UNAVAILABLE = (
 REFUSED = (OperationalError, IntegrityError)
 """What a statement raises whose values the database does not take."""
 
+LEDGER = "ledger"
+"""Name of the connections on which `rows` runs the statements that move jobs."""
+PLANS = {
+    "plan_cache_mode": "force_generic_plan",
+    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan", "jit"), "off"),
+}
+"""Each of those statements touches few rows by their keys. Its plan is made once, by index and loop, whatever the
+statistics of a table that has just been filled or emptied say: left to itself PostgreSQL reads the whole table."""
+
 STATEMENT_S = 30.0
 """Longest time of one statement."""
 IDLE_S = 5.0
@@ -83,9 +92,9 @@ def connection_arguments(database_url: str) -> dict[str, Any]:
     return arguments
 
 
-def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]:
+def tortoise_config(database_url: str, *, pool_size: int = 5) -> dict[str, Any]:
     """Return Tortoise's configuration; aerich reads the same."""
-    credentials = {
+    credentials: dict[str, Any] = {
         **connection_arguments(database_url),
         "minsize": 1,
         "maxsize": pool_size,
@@ -97,8 +106,13 @@ def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]
             "idle_in_transaction_session_timeout": f"{IDLE_S:.0f}s",
         },
     }
+    engine = "tortoise.backends.asyncpg"
+    ledger = {**credentials, "server_settings": {**credentials["server_settings"], **PLANS}}
     return {
-        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "connections": {
+            "default": {"engine": engine, "credentials": credentials},
+            LEDGER: {"engine": engine, "credentials": ledger},
+        },
         "apps": {"arqsvc": {"models": [*MODELS, "aerich.models"], "default_connection": "default"}},
         "use_tz": True,
         "timezone": "UTC",
@@ -106,7 +120,7 @@ def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]
 
 
 @asynccontextmanager
-async def open_db(database_url: str, *, pool_size: int = 10) -> AsyncIterator[BaseDBAsyncClient]:
+async def open_db(database_url: str, *, pool_size: int = 5) -> AsyncIterator[BaseDBAsyncClient]:
     """Open the pool that all of Tortoise uses in this process; checks that the schema is the one of this version.
 
     Raises:
@@ -181,6 +195,6 @@ async def migrate(database_url: str) -> list[str]:
 
 
 async def rows(sql: str, values: Sequence[Any] = ()) -> Sequence[Mapping[str, Any]]:
-    """Run one statement that returns rows; ours begin with WITH or SELECT, so that Tortoise hands the rows on."""
-    found: Sequence[Mapping[str, Any]] = await Tortoise.get_connection("default").execute_query_dict(sql, list(values))
+    """Run one statement that finds its rows by index; it begins with WITH or SELECT, so that Tortoise hands them on."""
+    found: Sequence[Mapping[str, Any]] = await Tortoise.get_connection(LEDGER).execute_query_dict(sql, list(values))
     return found

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import _TemporaryFileWrapper
-from typing import Self
 from uuid import uuid4
 
 from arqsvc.errors import CannotStart, OutOfSpace
@@ -233,11 +232,11 @@ def _remove_scratch(folder: Path) -> None:
 
 
 class ScratchFolder:
-    """A private folder that is made when it is first wanted, and gone with all that was put into it after the block."""
+    """A private folder that is made when it is first wanted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._is_made = False
+        self.is_made = False
 
     def made(self) -> Path:
         """Return the folder, which exists from now on.
@@ -245,15 +244,12 @@ class ScratchFolder:
         Raises:
             OutOfSpace: it cannot be made.
         """
-        if not self._is_made:
+        if not self.is_made:
             with disk_errors(self.path.parent):
                 self.path.mkdir(mode=0o700)
-            self._is_made = True
+            self.is_made = True
         return self.path
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._is_made:
-            await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)
+    async def remove(self) -> None:
+        """Remove it with all that was put into it."""
+        await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)

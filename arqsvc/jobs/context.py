@@ -1,5 +1,6 @@
 """JobContext: all that a running job may reach."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from arqsvc.errors import BadInput, NotFound
 from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool, Usage
 from arqsvc.infra.storage import ScratchFolder, Storage, Stored
+from arqsvc.jobs import ledger
 from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 from arqsvc.jobs.record import JobRecord
+from arqsvc.jobs.run import Interruption, Run
 from arqsvc.jobs.waiting import needs_of
 from arqsvc.settings import Settings
 
@@ -41,20 +44,27 @@ class Needed(Generic[S]):
     """What it published, by name."""
 
 
-@dataclass
+CHECKPOINT_BYTES = 64 * 1024
+"""Longest JSON text of a checkpoint."""
+
+
+@dataclass(slots=True)
 class JobContext:
     """What one attempt of one job works with."""
 
     job_id: UUID
     owner: str
     attempt: int
-    _scratch: ScratchFolder
+    checkpointed: Any
+    """What an earlier attempt gave to `checkpoint` last; None in the first."""
     settings: Settings
     http: Http
     storage: Storage
+    _scratch: ScratchFolder
     _pool: Pool
     _family_settings: Mapping[type[BaseModel], BaseModel]
-    _progress: ProgressWriter
+    _run: Run
+    _memory_bytes: int
     files: list[dict[str, Any]] = field(default_factory=list)
     """Rows of what this attempt published; they come into being when it succeeds."""
     peak_memory_bytes: int = 0
@@ -72,6 +82,24 @@ class JobContext:
         """Where `scratch` is, or would be."""
         return self._scratch.path
 
+    @property
+    def interruption(self) -> Interruption | None:
+        """Why the coroutine is being cancelled: by a user, a limit, or because the worker stops; None while it is not.
+
+        A cancelled coroutine may clean up for as long as the reason allows, and then lets the cancel pass.
+        """
+        return self._run.interruption
+
+    async def checkpoint(self, value: Any) -> None:
+        """Keep where the work stands: the next attempt, here or elsewhere, finds it in `checkpointed`.
+
+        Args:
+            value: JSON values, at most 64 KiB of text; it takes the place of the one before.
+        """
+        if len(json.dumps(value)) > CHECKPOINT_BYTES:
+            raise ValueError(f"a checkpoint holds at most {CHECKPOINT_BYTES:,} bytes of JSON; publish more as a file")
+        await ledger.keep_checkpoint({job.id: job.attempt for job in self._run.members.values()}, value)
+
     async def compute(self, function: Callable[..., R], *args: Any, reports: bool = False) -> R:
         """Run a pure function in a child process; ended with the job when that is cancelled or out of time.
 
@@ -80,10 +108,11 @@ class JobContext:
             *args: its arguments.
             reports: whether it takes a keyword `report(step, fraction)` for its progress.
         """
+        assert self._progress
         return await self._pool.run(
             function,
             *args,
-            memory_limit_bytes=self.settings.child_memory_bytes,
+            memory_limit_bytes=self._memory_bytes,
             on_report=self._report if reports else None,
             on_usage=self._use,
         )
@@ -136,10 +165,18 @@ class JobContext:
 
     def publish_stored(self, stored: Stored, name: str) -> None:
         """Make content that lies in storage a file of this job."""
+        assert self._progress
         self.files.append(file_row(name, stored))
 
+    @property
+    def _progress(self) -> ProgressWriter:
+        if self._run.progress is None:
+            raise RuntimeError("this attempt is over: its coroutine was cancelled and did not end in time")
+        return self._run.progress
+
     def _report(self, step: str, fraction: float) -> None:
-        self._progress.note(step, fraction, 1.0, None)
+        if self._run.progress:
+            self._run.progress.note(step, fraction, 1.0, None)
 
     def _use(self, usage: Usage) -> None:
         self.peak_memory_bytes = max(self.peak_memory_bytes, usage.peak_memory_bytes)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from arqsvc.jobs.context import JobContext
 
 
+SOFT = 5 / 6
+"""The soft limit of time as a part of the hard one, unless a kind gives its own."""
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -33,16 +37,41 @@ class Retries:
     """Longest wait before the first repetition, in seconds."""
     cap_s: float = 600.0
     """Longest wait ever, in seconds."""
+    retry_for_s: float | None = None
+    """Seconds after the job's first start behind which no further attempt begins; None for no such end."""
 
     def delay_s(self, failures: int) -> float:
         """Return a wait in seconds after this many failures (1 or more)."""
         return random.uniform(0, min(self.cap_s, self.first_s * 2 ** min(failures - 1, 30)))  # noqa: S311
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many jobs may run at a time, or start in a time, on all workers together.
+
+    A job that would go past it waits, `blocked` and `limited`, and holds no worker meanwhile.
+    """
+
+    name: str
+    """What the limit counts: all jobs whose limits have this name; a kind, or a kind and a value of its parameters."""
+    at_once: int | None = None
+    """Most jobs that run at the same time; None for any number."""
+    starts: int | None = None
+    """Most starts in `per_s` seconds; None for any number."""
+    per_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= 255 or min(self.at_once or 1, self.starts or 1) < 1 or self.per_s <= 0:
+            raise ValueError(f"{self}: a name has 1 to 255 characters, at_once and starts are 1 or more, per_s over 0")
+
+
 class Params(_Message):
     """What a sender gives. A subclass declares a kind of job; its docstring says what the job does.
 
     `priority` is 1..10, 10 the most urgent: each step stands a minute ahead in the queue, so that nothing starves.
+    After `soft_timeout_s` seconds (five sixths of `timeout_s` unless it is given) the coroutine is cancelled and may
+    clean up; after `timeout_s` it is given up. `no_progress_s` is the longest time in which it may tell no progress;
+    `memory_bytes` is the ceiling of each of its computations instead of the worker's.
 
     class Summarise(Params, kind="genomes.summarise", result=Summary, queue="downloads", timeout_s=3600): ...
     """
@@ -52,6 +81,9 @@ class Params(_Message):
     queue: ClassVar[str] = "default"
     priority: ClassVar[int] = 5
     timeout_s: ClassVar[float] = 3600.0
+    soft_timeout_s: ClassVar[float] = 3000.0
+    no_progress_s: ClassVar[float | None] = None
+    memory_bytes: ClassVar[int | None] = None
     retries: ClassVar[Retries] = Retries()
 
     def __init_subclass__(
@@ -62,6 +94,9 @@ class Params(_Message):
         queue: str = "default",
         priority: int = 5,
         timeout_s: float = 3600.0,
+        soft_timeout_s: float | None = None,
+        no_progress_s: float | None = None,
+        memory_bytes: int | None = None,
         retries: Retries | None = None,
         **kwargs: Any,
     ) -> None:
@@ -70,11 +105,19 @@ class Params(_Message):
             raise TypeError(f"{cls.__name__} must name its kind and its result")
         if not 1 <= priority <= 10:
             raise TypeError(f"{cls.__name__} has priority {priority}; it must be in 1..10")
+        if not 0 < (soft_timeout_s or timeout_s) <= timeout_s:
+            raise TypeError(f"{cls.__name__} has a soft limit of {soft_timeout_s} s; it must be in 0..{timeout_s}")
         cls.kind, cls.result, cls.queue, cls.priority, cls.timeout_s = kind, result, queue, priority, timeout_s
+        cls.soft_timeout_s = timeout_s * SOFT if soft_timeout_s is None else soft_timeout_s
+        cls.no_progress_s, cls.memory_bytes = no_progress_s, memory_bytes
         cls.retries = retries or Retries()
 
     def needs(self) -> "tuple[Params, ...]":
         """Return the jobs that are submitted with this one, and must succeed before it begins; by default none."""
+        return ()
+
+    def limits(self) -> tuple[Limit, ...]:
+        """Return what this job counts towards on all workers together; by default nothing."""
         return ()
 
     def shared(self) -> str | None:

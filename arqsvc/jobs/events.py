@@ -16,11 +16,14 @@ from uuid import UUID
 
 from arqsvc.errors import InvalidParams
 from arqsvc.infra.redis import WAIT_S, ArqRedis, best_effort, from_json, to_json
-from arqsvc.jobs.ledger import Moved
+from arqsvc.jobs.move import Moved
 from arqsvc.jobs.record import FINAL, EventRecord, JobRecord, State
 
 STREAM = "arqsvc:events"
-STREAM_LENGTH = 20_000
+STREAM_LENGTH = 5_000
+"""Entries of the stream that are kept, for readers that are slow."""
+ENTRY = 100
+"""Most changes of state that are told in one entry."""
 LOOK_S = 2.0
 """Seconds after which a follower looks for rows that nobody announced."""
 PROGRESS_S = 0.25
@@ -82,14 +85,14 @@ def _progress_key(job: UUID) -> str:
     return f"arqsvc:progress:{job}"
 
 
-async def announce(redis: ArqRedis, moved: Iterable[Moved]) -> None:
-    """Tell followers that these jobs have new rows; a Redis that is away delays the news, no more."""
-    if not (moved := list(moved)):
-        return
-    async with best_effort("events are not announced"), redis.pipeline(transaction=False) as pipe:
-        for job in moved:
-            pipe.xadd(STREAM, {"j": to_json([str(job.id), job.seq, None])}, maxlen=STREAM_LENGTH)
-        await pipe.execute()
+def announce(pipe: Any, moved: Sequence[Moved]) -> None:
+    """Tell followers that these jobs have new rows; many in one entry of the stream, which all of them read."""
+    for first in range(0, len(moved), ENTRY):
+        _add(pipe, [(str(job.id), job.seq, None) for job in moved[first : first + ENTRY]])
+
+
+def _add(pipe: Any, news: Sequence[tuple[str, int, Any]]) -> None:
+    pipe.xadd(STREAM, {"j": to_json(news)}, maxlen=STREAM_LENGTH)
 
 
 class ProgressSender:
@@ -126,8 +129,7 @@ class ProgressSender:
                 self._noted.discard(writer)
                 for job, seq, batch in writer.taken():
                     pipe.set(_progress_key(job), to_json(writer.kept(job)), ex=PROGRESS_TTL_S)
-                    for entry in batch:
-                        pipe.xadd(STREAM, {"j": to_json([str(job), seq, entry])}, maxlen=STREAM_LENGTH)
+                    _add(pipe, [(str(job), seq, entry) for entry in batch])
             await pipe.execute()
 
 
@@ -139,6 +141,8 @@ class ProgressWriter:
     jobs: dict[UUID, int]
     """The jobs that share the run, with the `seq` that they had when it became theirs."""
     steps: list[dict[str, Any]] = field(default_factory=list)
+    noted_at: float = 0.0
+    """When it was last told anything, by the loop's clock."""
     _n: int = 0
     _last: dict[str, Any] | None = None
     _unsent: list[dict[str, Any]] = field(default_factory=list)
@@ -148,6 +152,7 @@ class ProgressWriter:
     def note(self, step: str, done: float, total: float, unit: str | None) -> None:
         """Take down where the work stands; never waits."""
         self._n += 1
+        self.noted_at = asyncio.get_running_loop().time()
         fraction = min(1.0, max(0.0, done / total)) if total > 0 else 0.0
         values = (step, fraction, done, total, unit)
         entry = {"n": self._n, "at": datetime.now(UTC).isoformat(), **dict(zip(PROGRESS, values, strict=True))}
@@ -172,11 +177,6 @@ class ProgressWriter:
             return []
         self._sent_at, self._step_sent = time.monotonic(), batch[-1]["step"]
         return [(job, seq, batch) for job, seq in self.jobs.items()]
-
-    async def close(self) -> None:
-        """Send what is left."""
-        if self._unsent:
-            await self.sender.send([self])
 
     def leave(self, job: UUID) -> dict[str, Any] | None:
         """Tell the followers of a job no more; returns what a late reader is told of it."""
@@ -274,7 +274,8 @@ class EventHub:
             found = await self._redis.xread({STREAM: self._last}, count=1000, block=int(WAIT_S * 1000))
             for _, entries in found or ():
                 for self._last, fields in entries:
-                    self._hand_on(from_json(fields[b"j"]))
+                    for news in from_json(fields[b"j"]):
+                        self._hand_on(news)
 
     def _hand_on(self, entry: list[Any]) -> None:
         job = UUID(entry[0])

@@ -6,9 +6,11 @@ the database was away, the living get the time to say so.
 """
 
 import asyncio
+import faulthandler
 import json
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -56,13 +58,15 @@ class Lease:
     """This worker's claim to be alive. `steady` says whether it may judge others."""
 
     def __init__(
-        self, database_url: str, worker: str, queues: Sequence[str], *, concurrency: int, every_s: float
+        self, database_url: str, worker: str, queues: Sequence[str], *, concurrency: int, every_s: float, hung_s: float
     ) -> None:
         self.worker = worker
         self._database_url = database_url
         self._row = (worker, socket.gethostname(), os.getpid(), json.dumps(list(queues)), concurrency)
         self._every_s = every_s
         self._steady_s = 2 * every_s
+        self._hung_s = hung_s
+        self._ticked_at: float | None = None
         self._since: float | None = None
         self._stopped = threading.Event()
         self._first = threading.Event()
@@ -72,6 +76,18 @@ class Lease:
         """Whether this worker's heartbeats have arrived for two intervals without a break."""
         since = self._since
         return since is not None and time.monotonic() - since >= self._steady_s
+
+    async def tick(self) -> None:
+        """Note that the event loop is not blocked."""
+        self._ticked_at = time.monotonic()
+
+    def _end_if_hung(self) -> None:
+        """End this process if its event loop has been blocked for longer than it may; its jobs go on elsewhere."""
+        hung_s = time.monotonic() - self._ticked_at if self._ticked_at else 0.0
+        if self._hung_s and hung_s > self._hung_s:
+            logger.critical("the event loop is blocked; this worker ends itself", extra={"blocked_s": round(hung_s)})
+            faulthandler.dump_traceback(all_threads=True)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -111,5 +127,6 @@ class Lease:
             await connection.execute(_BEAT, *self._row, timeout=self._every_s)
             self._since = self._since or time.monotonic()
             self._first.set()
+            self._end_if_hung()
             await asyncio.to_thread(self._stopped.wait, self._every_s)
         await connection.execute("DELETE FROM worker WHERE id = $1", self.worker, timeout=self._every_s)

@@ -1,16 +1,16 @@
-"""Every legal change of a job's state: one statement each, and with it all that follows from it.
+"""Every legal change of a job's state: one statement each, and with it all that follows from it (`move.py`).
 
 A change names what it changes from. A write of a running job names its attempt, so that a late write of an older
-attempt changes nothing. Each statement writes in the same transaction the events that followers see, and frees the
-jobs that needed one that has ended: once all that a job needs has succeeded it is queued; it ends with one that fails.
+attempt changes nothing.
 
                  .--------------- retry ----------------.
                  v                                       |
     blocked -> queued -> running -> succeeded            |
-                 ^  ^      | | '--> failed ------------->+
-                 |  |      | '----> cancelled ---------->'
-                 |  '------'  the worker stopped or died
-              scheduled <-- a failed attempt with tries left
+        ^        ^  ^      | | '--> failed ------------->+
+        |        |  |      | '----> cancelled ---------->'
+        |        |  '------'  the worker stopped or died
+        |     scheduled <-- a failed attempt with tries left, or not to begin before a time
+        '- limited: as many run already, or have started, as may (`limits.py`)
 """
 
 import json
@@ -22,85 +22,17 @@ from uuid import UUID
 
 from tortoise.transactions import in_transaction
 
-from arqsvc.infra.db import rows
+from arqsvc.infra.db import LEDGER, rows
+from arqsvc.jobs import limits
+from arqsvc.jobs.declare import Limit
+from arqsvc.jobs.move import CLAIMED, PLACE, Claimed, Moved, claim, claimed, end, move
 from arqsvc.jobs.record import State
 
 MAX_LOSSES = 3
 """Workers that a job may lose before it ends as poisoned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A job as a change of its state left it."""
-
-    id: UUID
-    owner: str
-    kind: str
-    queue: str
-    state: State
-    seq: int
-    attempt: int
-    dispatch: int
-    priority: int
-    queued_at: datetime
-    failures: int
-    tries: int
-    shared: str | None
-    worker: str | None
-    cancel_requested: bool
-    params: Mapping[str, Any]
-
-
-_COLUMNS = """id, owner, kind, queue, state, seq, attempt, dispatch, priority, queued_at, failures, tries, shared,
-    worker, cancel_requested_at IS NOT NULL AS cancel_requested, params"""
-
-FREE = """UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
-    reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
-    queued_at = now(), finished_at = CASE WHEN next.state <> 'queued' THEN now() END"""
-"""How a blocked job goes on, or ends, as the rows `next (id, state, error)` say."""
-
-_FOLLOWS = f"""
-ended AS (SELECT id, state, error FROM moved WHERE state IN ('succeeded', 'failed', 'cancelled')),
-doomed AS (
-    SELECT need.job_id AS id, ended.state, ended.error
-    FROM ended JOIN job_need need ON need.needed_id = ended.id WHERE ended.state <> 'succeeded'
-    UNION SELECT need.job_id, doomed.state, doomed.error FROM doomed JOIN job_need need ON need.needed_id = doomed.id
-),
-ready AS (
-    SELECT DISTINCT need.job_id AS id FROM ended JOIN job_need need ON need.needed_id = ended.id
-    WHERE ended.state = 'succeeded' AND NOT EXISTS (
-        SELECT FROM job_need other JOIN job needed ON needed.id = other.needed_id
-        WHERE other.job_id = need.job_id AND needed.state <> 'succeeded' AND needed.id NOT IN (SELECT id FROM ended))
-),
-freed AS (
-    {FREE}
-    FROM (SELECT * FROM doomed UNION ALL SELECT id, 'queued', NULL::jsonb FROM ready) next
-    WHERE job.id = next.id AND job.state = 'blocked' RETURNING job.*
-),
-told AS (
-    INSERT INTO job_event (job_id, seq, at, state, reason, attempt, due_at, error)
-    SELECT id, seq, now(), state, reason, attempt, due_at, error
-    FROM (SELECT * FROM moved UNION ALL SELECT * FROM freed) changed
-)
-SELECT {_COLUMNS} FROM moved UNION ALL SELECT {_COLUMNS} FROM freed
-"""
-
-
-async def move(update: str, *values: Any, first: str = "", also: str = "") -> list[Moved]:
-    """Run one UPDATE or INSERT of jobs, and what belongs to it and follows from it, in one transaction.
-
-    Returns:
-        The jobs that it changed, and behind them those that were freed.
-    """
-    moved = await rows(f"WITH RECURSIVE {first} moved AS ({update} RETURNING job.*), {also} {_FOLLOWS}", values)
-    return [_moved(row) for row in moved]
-
-
-def _moved(row: Mapping[str, Any]) -> Moved:
-    return Moved(**{**row, "params": json.loads(row["params"]), "state": State(row["state"])})
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job to be written."""
 
@@ -110,81 +42,108 @@ class NewJob:
     queue: str
     params: Mapping[str, Any]
     """As JSON values."""
-    tries: int
-    priority: int
-    shared: str | None
-    needs: Sequence[UUID]
+    tries: int = 1
+    priority: int = 5
+    shared: str | None = None
+    limits: Sequence[Limit] = ()
+    needs: Sequence[UUID] = ()
+    timeout_s: float | None = None
+    delay_s: float | None = None
+    """Seconds before which it does not begin."""
+
+    def row(self) -> dict[str, Any]:
+        """Return it as one row of `insert`."""
+        return {
+            "id": str(self.id), "owner": self.owner, "kind": self.kind, "queue": self.queue, "params": self.params,
+            "tries": self.tries, "priority": self.priority, "shared": self.shared, "limits": limits.stored(self.limits),
+            "needs": list(map(str, self.needs)), "timeout_s": self.timeout_s, "delay_s": self.delay_s,
+        }  # fmt: skip
 
 
 async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
-    """Write new jobs: `queued`, or `blocked` where they need others."""
-    new = [
-        {
-            "id": str(job.id), "owner": job.owner, "kind": job.kind, "queue": job.queue, "params": job.params,
-            "tries": job.tries, "priority": job.priority, "shared": job.shared, "needs": list(map(str, job.needs)),
-        } for job in jobs
-    ]  # fmt: skip
+    """Write new jobs: `queued`; `blocked` where they need others; `scheduled` where they are to wait."""
     return await move(
-        """INSERT INTO job (id, owner, kind, queue, state, params, tries, priority, shared, dispatch, seq, created_at,
-            queued_at)
-        SELECT id, owner, kind, queue, CASE WHEN needs = '[]' THEN 'queued' ELSE 'blocked' END, params, tries, priority,
-            shared, 1, 1, now(), now() FROM new""",
-        json.dumps(new),
+        f"""INSERT INTO job (id, owner, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
+            dispatch, seq, created_at, queued_at, place, due_at)
+        SELECT id, owner, kind, queue, CASE WHEN needs <> '[]' THEN 'blocked' WHEN delay_s > 0 THEN 'scheduled'
+                ELSE 'queued' END, params, tries, priority, shared, limits, timeout_s,
+            1, 1, now(), now(), {PLACE},
+            CASE WHEN needs = '[]' AND delay_s > 0 THEN now() + make_interval(secs => delay_s) END
+        FROM new""",
+        json.dumps([job.row() for job in jobs]),
         first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, owner text, kind text, queue text,
-            params jsonb, tries int, priority int, shared text, needs jsonb)),""",
+            params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
+            delay_s float8)),""",
         also="""needing AS (INSERT INTO job_need (job_id, needed_id)
-            SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),""",
+            SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),"""
+        if any(job.needs for job in jobs) else "",
     )  # fmt: skip
 
 
-_STARTED = """UPDATE job SET state = 'running', error = NULL, progress = NULL, due_at = NULL,
+_STARTED = """UPDATE job SET state = 'running', error = NULL, progress = NULL, due_at = NULL, attempted_at = now(),
     attempt = job.attempt + 1, seq = job.seq + 1, started_at = coalesce(job.started_at, now())"""
-_TRIED = """tried AS (INSERT INTO attempt (job_id, number, worker, started_at)
-    SELECT id, attempt, worker, now() FROM moved),"""
 
 
-async def start(deliveries: Sequence[tuple[UUID, int]], worker: str, lease_s: float) -> list[Moved]:
+async def start(deliveries: Sequence[tuple[UUID, int]], worker: str, lease_s: float) -> list[Claimed]:
     """queued -> running, each as a new attempt; left out is what is not the latest delivery of its job, or not queued.
 
     A job that may share a run is given to the live worker on which such a run goes on already: its `worker` is another,
-    and its reason `joining` until that one has taken it in.
+    and its reason `joining` until that one has taken it in. One that would go past a limit is `blocked` instead.
     """
     jobs, dispatches = [job for job, _ in deliveries], [dispatch for _, dispatch in deliveries]
-    moved = await move(
+    started = await claim(
         f"""{_STARTED}, reason = NULL, worker = $3 FROM unnest($1::uuid[], $2::int[]) AS delivery(id, dispatch)
-        WHERE job.id = delivery.id
-            AND CASE WHEN job.state = 'queued' AND job.dispatch = delivery.dispatch THEN job.shared IS NULL END""",
-        jobs, dispatches, worker, also=_TRIED,
+        WHERE job.id = delivery.id AND CASE WHEN job.state = 'queued' AND job.dispatch = delivery.dispatch
+            THEN job.shared IS NULL AND job.limits IS NULL END""",
+        jobs, dispatches, worker,
     )  # fmt: skip
-    started = {job.id for job in moved}
+    done = {job.id for job in started}
     for job, dispatch in deliveries:
-        if job not in started:
-            moved += await _start_shared(job, dispatch, worker, lease_s)
-    return moved
+        if job not in done:
+            started += await _start_alone(job, dispatch, worker, lease_s)
+    return started
 
 
-async def _start_shared(job: UUID, dispatch: int, worker: str, lease_s: float) -> list[Moved]:
-    """Start a job that may share a run; one at a time of those that could share, so that each sees the one before."""
-    async with in_transaction():
-        locked = await rows(
-            """SELECT pg_advisory_xact_lock(hashtextextended(kind || ' ' || shared, 0)) FROM job
-            WHERE id = $1 AND state = 'queued' AND dispatch = $2 AND shared IS NOT NULL""",
-            [job, dispatch],
+async def _start_alone(job: UUID, dispatch: int, worker: str, lease_s: float) -> list[Claimed]:
+    """Start a job that may share a run, or is limited; one at a time of those that could meet, each sees the last."""
+    found = await rows(
+        """SELECT kind, shared, limits FROM job WHERE id = $1 AND state = 'queued' AND dispatch = $2""", [job, dispatch]
+    )
+    if not found:
+        return []
+    bounds = limits.read(found[0]["limits"])
+    together = [f"{found[0]['kind']} {found[0]['shared']}"] if found[0]["shared"] else []
+    async with in_transaction(LEDGER):
+        await rows(
+            "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) name",
+            [sorted([*together, *(bound.name for bound in bounds)])],
         )
-        if not locked:
+        carrier = await _carrier(job, lease_s) if together else None
+        if bounds and not carrier and not await limits.take(bounds):
+            await move(
+                """UPDATE job SET state = 'blocked', reason = 'limited', seq = seq + 1
+                WHERE id = $1 AND state = 'queued' AND dispatch = $2""",
+                job, dispatch,
+            )  # fmt: skip
             return []
-        return await move(
-            f"""{_STARTED}, worker = coalesce(carrier.id, $3),
-                reason = CASE WHEN carrier.id <> $3 THEN 'joining' END
-            FROM (SELECT) one LEFT JOIN LATERAL (
-                SELECT worker.id FROM job this
-                JOIN job other ON other.kind = this.kind AND other.shared = this.shared AND other.state = 'running'
-                    AND other.reason IS NULL
-                JOIN worker ON worker.id = other.worker AND worker.heartbeat_at > now() - make_interval(secs => $4)
-                WHERE this.id = $1 LIMIT 1) carrier ON true
+        return await claim(
+            f"""{_STARTED}, worker = $3, reason = CASE WHEN $4 THEN 'joining' END
             WHERE job.id = $1 AND job.state = 'queued' AND job.dispatch = $2""",
-            job, dispatch, worker, lease_s, also=_TRIED,
+            job, dispatch, carrier or worker, bool(carrier and carrier != worker),
         )  # fmt: skip
+
+
+async def _carrier(job: UUID, lease_s: float) -> str | None:
+    """Return the live worker on which a run goes on that this job may share."""
+    found = await rows(
+        """SELECT worker.id FROM job this
+        JOIN job other ON other.kind = this.kind AND other.shared = this.shared AND other.state = 'running'
+            AND other.reason IS NULL
+        JOIN worker ON worker.id = other.worker AND worker.heartbeat_at > now() - make_interval(secs => $2)
+        WHERE this.id = $1 LIMIT 1""",
+        [job, lease_s],
+    )
+    return str(found[0]["id"]) if found else None
 
 
 async def taken_in(jobs: Sequence[UUID], worker: str) -> None:
@@ -193,6 +152,17 @@ async def taken_in(jobs: Sequence[UUID], worker: str) -> None:
         """WITH taken AS (UPDATE job SET reason = NULL
             WHERE id = ANY($1::uuid[]) AND state = 'running' AND worker = $2 RETURNING id) SELECT id FROM taken""",
         [list(jobs), worker],
+    )
+
+
+async def keep_checkpoint(attempts: Mapping[UUID, int], value: Any) -> None:
+    """Note where these jobs are to go on, if their attempts still hold them."""
+    await rows(
+        """WITH kept AS (UPDATE job SET checkpoint = $3::jsonb
+            FROM unnest($1::uuid[], $2::int[]) AS held(id, attempt)
+            WHERE job.id = held.id AND job.state = 'running' AND job.attempt = held.attempt RETURNING job.id)
+        SELECT id FROM kept""",
+        [list(attempts), list(attempts.values()), storable(json.dumps(value))],
     )
 
 
@@ -234,7 +204,7 @@ class Ended:
             "id": str(self.id), "attempt": self.attempt, "outcome": end.outcome, "state": end.state.value,
             "reason": end.reason, "error": end.error, "traceback": end.traceback,
             "result": end.result, "delay_s": end.delay_s, "failed": int(end.failed),
-            "progress": self.progress, "peak": self.peak_memory_bytes, "cpu_s": self.cpu_s, "files": list(self.files),
+            "progress": self.progress, "peak": self.peak_memory_bytes, "cpu_s": self.cpu_s, "files": self.files or None,
         }  # fmt: skip
 
 
@@ -244,19 +214,21 @@ async def finish(ended: Sequence[Ended]) -> list[Moved]:
     A job that was to be cancelled does not wait for another attempt: the row decides, `queued` and `scheduled` become
     `cancelled`.
     """
-    return await move(
-        """UPDATE job SET state = held.next, error = held.error, result = held.result, progress = held.progress,
+    return await end(
+        f"""UPDATE job SET state = held.next, error = held.error, result = held.result, progress = held.progress,
             reason = CASE WHEN held.next = 'cancelled' THEN 'cancelled_by_user' ELSE held.reason END,
             failures = job.failures + held.failed, seq = job.seq + 1, worker = NULL,
             dispatch = job.dispatch + (held.next = 'queued')::int,
             queued_at = CASE WHEN held.next = 'queued' THEN now() ELSE job.queued_at END,
+            place = CASE WHEN held.next = 'queued' THEN {PLACE} ELSE job.place END,
             due_at = CASE WHEN held.next = 'scheduled' THEN now() + make_interval(secs => held.delay_s) END,
             finished_at = CASE WHEN held.next IN ('succeeded', 'failed', 'cancelled') THEN now() END
         FROM held WHERE job.id = held.id""",
         storable(json.dumps([each.row() for each in ended])),
         first="""held AS (
-            SELECT ended.*, CASE WHEN cancel_requested_at IS NOT NULL AND ended.state IN ('queued', 'scheduled')
-                THEN 'cancelled' ELSE ended.state END AS next
+            SELECT ended.*, job.worker, job.attempted_at,
+                CASE WHEN cancel_requested_at IS NOT NULL AND ended.state IN ('queued', 'scheduled')
+                    THEN 'cancelled' ELSE ended.state END AS next
             FROM jsonb_to_recordset($1::jsonb) AS ended(id uuid, attempt int, outcome text, state text, reason text,
                 error jsonb, traceback text, result jsonb, delay_s float8, failed int, progress jsonb, peak bigint,
                 cpu_s float8, files jsonb)
@@ -265,24 +237,26 @@ async def finish(ended: Sequence[Ended]) -> list[Moved]:
             FOR UPDATE OF job
         ),""",
         also="""tried AS (
-            UPDATE attempt SET finished_at = now(), error = held.error, traceback = held.traceback,
-                outcome = CASE WHEN held.next = 'cancelled' THEN 'cancelled' ELSE held.outcome END,
-                peak_memory_bytes = held.peak, cpu_s = held.cpu_s
-            FROM held WHERE attempt.job_id = held.id AND attempt.number = held.attempt
-        ), filed AS (
+            INSERT INTO attempt (job_id, number, worker, started_at, finished_at, outcome, error, traceback,
+                peak_memory_bytes, cpu_s)
+            SELECT id, attempt, worker, attempted_at, now(),
+                CASE WHEN next = 'cancelled' THEN 'cancelled' ELSE outcome END, error, traceback, peak, cpu_s FROM held
+        ), """
+        + ("""filed AS (
             INSERT INTO file (id, owner, job_id, name, media_type, size_bytes, sha256, created_at)
             SELECT f.id, moved.owner, moved.id, f.name, f.media_type, f.size_bytes, f.sha256, now()
-            FROM moved JOIN held ON held.id = moved.id, jsonb_to_recordset(held.files)
+            FROM held JOIN moved ON moved.id = held.id, jsonb_to_recordset(held.files)
                 AS f(id uuid, name text, media_type text, size_bytes bigint, sha256 text)
-        ),""",
+            WHERE held.files IS NOT NULL
+        ),""" if any(each.files for each in ended) else ""),
     )  # fmt: skip
 
 
 async def release_due(limit: int = 500) -> list[Moved]:
     """scheduled -> queued, for all whose time has come; the earliest first, at most `limit`."""
     return await move(
-        """UPDATE job SET state = 'queued', reason = 'retry', due_at = NULL, queued_at = now(),
-            dispatch = dispatch + 1, seq = seq + 1
+        f"""UPDATE job SET state = 'queued', reason = CASE WHEN attempt > 0 THEN 'retry' END, due_at = NULL,
+            queued_at = now(), place = {PLACE}, dispatch = dispatch + 1, seq = seq + 1
         WHERE id IN (SELECT id FROM job WHERE state = 'scheduled' AND due_at <= now()
             ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)""",
         limit,
@@ -296,50 +270,66 @@ async def rescue(lease_s: float) -> list[Moved]:
     stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
     told.
     """
-    return await move(
-        """UPDATE job SET
+    return await end(
+        f"""UPDATE job SET
             state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
                 WHEN losses + lost.died >= $2 THEN 'failed' ELSE 'queued' END,
             reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled_by_user'
                 WHEN losses + lost.died >= $2 THEN 'poisoned' ELSE 'worker_lost' END,
             error = CASE WHEN cancel_requested_at IS NULL AND losses + lost.died >= $2 THEN jsonb_build_object(
                 'type', '/problems/poisoned', 'title', 'The job cost too many workers', 'status', 500,
-                'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || worker
+                'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || lost.worker
                 || '. Look at their logs for memory or crashes before you retry it.') END,
             finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + lost.died >= $2 THEN now() END,
-            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), worker = NULL
+            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = {PLACE},
+            worker = NULL
         FROM lost WHERE job.id = lost.id""",
         lease_s, MAX_LOSSES,
         first="""lost AS (
-            SELECT job.id, (worker.id IS NOT NULL)::int AS died
+            SELECT job.id, job.attempt, job.worker, job.attempted_at, (worker.id IS NOT NULL)::int AS died
             FROM job LEFT JOIN worker ON worker.id = job.worker
             WHERE job.state = 'running'
                 AND (worker.id IS NULL OR worker.heartbeat_at < now() - make_interval(secs => $1))
             FOR UPDATE OF job SKIP LOCKED
         ),""",
         also="""tried AS (
-            UPDATE attempt SET finished_at = now(), outcome = 'lost'
-            FROM moved WHERE attempt.job_id = moved.id AND attempt.number = moved.attempt
+            INSERT INTO attempt (job_id, number, worker, started_at, finished_at, outcome)
+            SELECT id, attempt, worker, attempted_at, now(), 'lost' FROM lost
         ),""",
     )  # fmt: skip
 
 
-async def cancel(job: UUID) -> list[Moved]:
+async def cancel(job: UUID, reason: str | None = None) -> list[Moved]:
     """blocked, scheduled or queued -> cancelled at once; nothing if the job is in none of these."""
-    return await move(
+    return await end(
         """UPDATE job SET state = 'cancelled', reason = 'cancelled_by_user', seq = seq + 1, finished_at = now(),
-            due_at = NULL, cancel_requested_at = now()
+            due_at = NULL, cancel_requested_at = now(), cancel_reason = $2
         WHERE id = $1 AND state IN ('blocked', 'scheduled', 'queued')""",
-        job,
-    )
+        job, reason,
+    )  # fmt: skip
 
 
-async def ask_cancel(job: UUID) -> datetime | None:
+async def purge(queue: str, reason: str | None, limit: int = 500) -> list[Moved]:
+    """blocked, scheduled or queued -> cancelled, for all of a queue; at most `limit` at a time."""
+    return await end(
+        """UPDATE job SET state = 'cancelled', reason = 'purged', seq = seq + 1, finished_at = now(),
+            due_at = NULL, cancel_requested_at = now(), cancel_reason = $2
+        WHERE id IN (
+            (SELECT id FROM job WHERE state = 'queued' AND queue = $1 LIMIT $3)
+            UNION ALL (SELECT id FROM job WHERE state = 'scheduled' AND queue = $1 LIMIT $3)
+            UNION ALL (SELECT id FROM job WHERE state = 'blocked' AND queue = $1 LIMIT $3))
+            AND state IN ('blocked', 'scheduled', 'queued')""",
+        queue, reason, limit,
+    )  # fmt: skip
+
+
+async def ask_cancel(job: UUID, reason: str | None = None) -> datetime | None:
     """Note on a running job that it is to be cancelled; returns since when, None if it does not run."""
     found = await rows(
-        """WITH asked AS (UPDATE job SET cancel_requested_at = coalesce(cancel_requested_at, now())
+        """WITH asked AS (UPDATE job SET cancel_requested_at = coalesce(cancel_requested_at, now()),
+            cancel_reason = coalesce(cancel_reason, $2)
             WHERE id = $1 AND state = 'running' RETURNING cancel_requested_at) SELECT * FROM asked""",
-        [job],
+        [job, reason],
     )
     return found[0]["cancel_requested_at"] if found else None
 
@@ -347,12 +337,12 @@ async def ask_cancel(job: UUID) -> datetime | None:
 async def retry(job: UUID) -> Moved | None:
     """failed or cancelled -> queued, with all its tries again, or blocked; None if the job is in neither."""
     moved = await move(
-        """UPDATE job SET state = CASE WHEN EXISTS (
+        f"""UPDATE job SET state = CASE WHEN EXISTS (
                 SELECT FROM job_need need JOIN job needed ON needed.id = need.needed_id
                 WHERE need.job_id = job.id AND needed.state <> 'succeeded') THEN 'blocked' ELSE 'queued' END,
-            reason = 'retried_by_user', error = NULL, result = NULL, progress = NULL,
-            failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), due_at = NULL,
-            finished_at = NULL, cancel_requested_at = NULL
+            reason = 'retried_by_user', error = NULL, result = NULL, progress = NULL, started_at = NULL,
+            failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = {PLACE},
+            due_at = NULL, finished_at = NULL, cancel_requested_at = NULL, cancel_reason = NULL
         WHERE id = $1 AND state IN ('failed', 'cancelled')""",
         job,
     )
@@ -360,20 +350,21 @@ async def retry(job: UUID) -> Moved | None:
 
 
 async def queued_page(after: tuple[datetime, UUID] | None, limit: int = 1000) -> Sequence[Mapping[str, Any]]:
-    """Return `id, queue, dispatch, priority, queued_at` of jobs queued for over 2 s, oldest first, behind `after`."""
+    """Return `id, queue, dispatch, place, queued_at` of jobs queued for over 2 s, oldest first, behind `after`."""
     return await rows(
-        """SELECT id, queue, dispatch, priority, queued_at FROM job
+        """SELECT id, queue, dispatch, place, queued_at FROM job
         WHERE state = 'queued' AND queued_at < now() - interval '2 seconds'
-            AND ($1::timestamptz IS NULL OR (queued_at, id) > ($1, $2::uuid))
+            AND (queued_at, id) > (coalesce($1::timestamptz, '-infinity'),
+                coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'))
         ORDER BY queued_at, id LIMIT $3""",
         [*(after or (None, None)), limit],
     )
 
 
-async def held_by(worker: str) -> list[Moved]:
+async def held_by(worker: str) -> list[Claimed]:
     """Return the jobs that this worker runs, as the ledger has it."""
-    found = await rows(f"SELECT {_COLUMNS} FROM job WHERE state = 'running' AND worker = $1", [worker])
-    return [_moved(row) for row in found]
+    found = await rows(f"SELECT {CLAIMED} FROM job WHERE state = 'running' AND worker = $1", [worker])
+    return [claimed(row) for row in found]
 
 
 async def forget_dead_workers(lease_s: float) -> None:

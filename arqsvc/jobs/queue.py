@@ -9,7 +9,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +21,13 @@ from arqsvc.errors import Conflict
 from arqsvc.infra.db import REFUSED
 from arqsvc.infra.grouped import Grouped
 from arqsvc.infra.redis import ArqRedis, best_effort, from_json, to_json
-from arqsvc.jobs import ledger, waiting
+from arqsvc.jobs import ledger, limits, waiting
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import announce
-from arqsvc.jobs.ledger import Moved, NewJob
-from arqsvc.jobs.record import FINAL, JobRecord, State
+from arqsvc.jobs.ledger import NewJob
+from arqsvc.jobs.move import Moved
+from arqsvc.jobs.queues import Modes, count_flow, set_mode
+from arqsvc.jobs.record import FINAL, JobRecord, QueueMode, State
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +38,6 @@ PAGES_A_LOOK = 20
 
 KEY_LENGTH = 255
 """Characters of a key that jobs share a run by; of a longer one the digest is kept."""
-AHEAD_S = 60.0
-"""Seconds for which one step of priority lets a job stand ahead of others; a waiting job overtakes in the end."""
-
 Place = tuple[datetime, UUID]
 """Where a job stands in the order of waiting: since when, and its id."""
 
@@ -57,28 +58,47 @@ def parse_delivery(text: str) -> tuple[UUID, int]:
     return UUID(job), int(dispatch)
 
 
-def place_in_queue(priority: int, queued_at: datetime) -> float:
-    """Return the score of a delivery: jobs of one priority stand in the order in which they were queued."""
-    return queued_at.timestamp() - AHEAD_S * priority
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a submitter may say of one job, beside its parameters; None for what its kind says."""
+
+    priority: int | None = None
+    """1..10, 10 the most urgent."""
+    queue: str | None = None
+    timeout_s: float | None = None
+    """Its hard limit of time in seconds; the soft one is in proportion."""
+    delay_s: float | None = None
+    """Seconds before which it does not begin."""
 
 
 class JobQueue:
     """The submitter's side of the queues, over one Redis pool."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: ArqRedis, routes: Sequence[tuple[str, str]] = ()) -> None:
         self.redis = redis
+        self._routes = routes
+        self._modes = Modes()
         self._new = Grouped(self._write_new, alone=REFUSED)
 
     async def run(self) -> None:
         """Write what is submitted, until cancelled; only who submits needs it."""
         await self._new.run()
 
-    async def submit(self, params: Params, *, owner: str) -> UUID:
+    async def submit(self, params: Params, *, owner: str, options: Options = Options()) -> UUID:
         """Write a job with all that it needs, and queue it; returns its id.
 
-        Once this returns, the job is not lost any more.
+        Once this returns, the job is not lost any more. The options are for the job itself; a delay holds back what it
+        needs as well.
+
+        Raises:
+            Conflict: one of their queues takes in no new jobs.
         """
-        jobs = _new_jobs(params, owner)
+        jobs = self._new_jobs(params, owner, options)
+        for refused in await self._modes.draining({job.queue for job in jobs}):
+            raise Conflict(
+                f"The queue {refused} takes in no new jobs: it is being emptied. Try again once it is open, or name "
+                "another queue.", queue=refused,
+            )  # fmt: skip
         await self._new(jobs)
         for job in jobs:
             logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
@@ -89,7 +109,22 @@ class JobQueue:
         await self.deliver(await ledger.insert([job for jobs in submitted for job in jobs]))
         return [None] * len(submitted)
 
-    async def cancel(self, job: UUID) -> None:
+    def _new_jobs(self, params: Params, owner: str, options: Options) -> list[NewJob]:
+        """Return a job and, before it, all that it needs."""
+        kind, later = type(params), Options(delay_s=options.delay_s)
+        needed = [self._new_jobs(need, owner, later) for need in params.needs()]
+        shared = params.shared()
+        if shared and len(shared) > KEY_LENGTH:
+            shared = hashlib.sha256(shared.encode()).hexdigest()
+        job = NewJob(
+            id=uuid7(), owner=owner, kind=kind.kind, queue=options.queue or routed(kind, self._routes),
+            params=params.model_dump(mode="json"), tries=kind.retries.tries,
+            priority=options.priority or kind.priority, shared=shared, limits=params.limits(),
+            needs=[jobs[-1].id for jobs in needed], timeout_s=options.timeout_s, delay_s=options.delay_s,
+        )  # fmt: skip
+        return [*(job for jobs in needed for job in jobs), job]
+
+    async def cancel(self, job: UUID, reason: str | None = None) -> None:
         """Cancel a waiting job at once; ask the worker of a running one to end it.
 
         What it needs is cancelled too, unless another job waits for that.
@@ -97,7 +132,7 @@ class JobQueue:
         Raises:
             Conflict: the job has ended.
         """
-        while not (moved := await ledger.cancel(job)) and not await ledger.ask_cancel(job):
+        while not (moved := await ledger.cancel(job, reason)) and not await ledger.ask_cancel(job, reason):
             if (await JobRecord.get(id=job)).state in FINAL:
                 raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
         if moved:
@@ -108,6 +143,26 @@ class JobQueue:
         else:
             logger.info("cancel requested", extra={"job_id": job})
             await self.tell(None, job)
+
+    async def set_mode(self, queue: str, mode: QueueMode) -> None:
+        """Open, pause or drain a queue; workers hear of it at once."""
+        await set_mode(queue, mode)
+        logger.info("queue changed", extra={"queue": queue, "mode": mode.value})
+        async with best_effort("news wait for the worker's next look", queue=queue):
+            await self.redis.publish(NEWS, to_json([None, None]))
+
+    async def purge(self, queue: str, reason: str | None = None) -> int:
+        """Cancel all that waits in a queue, and what only that needed; returns how many jobs of the queue."""
+        purged = 0
+        while moved := await ledger.purge(queue, reason, PAGE):
+            waited = [job for job in moved if job.queue == queue]
+            purged += len(waited)
+            async with best_effort("stale deliveries are left in Redis", queue=queue):
+                await self.redis.zrem(queue_key(queue), *(delivery(job.id, job.dispatch) for job in waited))
+            await self.deliver(moved)
+            await self.let_go(moved)
+        logger.info("queue purged", extra={"queue": queue, "jobs": purged})
+        return purged
 
     async def let_go(self, jobs: Iterable[Moved]) -> None:
         """Cancel what these jobs needed, if they have ended without it and nobody else waits for it."""
@@ -147,15 +202,13 @@ class JobQueue:
         If Redis is away the rows stay queued, and the reconciler of a worker puts them back.
         """
         moved = list(moved)
-        queued = [
-            (job.queue, delivery(job.id, job.dispatch), place_in_queue(job.priority, job.queued_at))
-            for job in moved
-            if job.state == State.QUEUED
-        ]
-        if queued:
-            async with best_effort("jobs are not yet in Redis"):
-                await self._enqueue(queued)
-        await announce(self.redis, moved)
+        if not moved:
+            return
+        async with best_effort("jobs are not yet in Redis"), self.redis.pipeline(transaction=False) as pipe:
+            _enqueue(pipe, (job for job in moved if job.state == State.QUEUED))
+            announce(pipe, moved)
+            count_flow(pipe, moved)
+            await pipe.execute()
 
     async def put_back_forgotten(self, after: Place | None) -> Place | None:
         """Put back what is queued in PostgreSQL and unknown to Redis, from a place in the order of waiting on.
@@ -165,11 +218,16 @@ class JobQueue:
         """
         put_back, pages = 0, 0
         while page := await ledger.queued_page(after, PAGE):
-            missing = await self._unknown(page)
-            await self._enqueue(
-                (row["queue"], delivery(row["id"], row["dispatch"]), place_in_queue(row["priority"], row["queued_at"]))
-                for row in missing
-            )
+            if missing := await self._unknown(page):
+                async with self.redis.pipeline(transaction=False) as pipe:
+                    _enqueue(
+                        pipe,
+                        [
+                            Moved(row["id"], row["queue"], State.QUEUED, 0, row["dispatch"], row["place"])
+                            for row in missing
+                        ],
+                    )
+                    await pipe.execute()
             put_back, pages = put_back + len(missing), pages + (not missing)
             after = (page[-1]["queued_at"], page[-1]["id"])
             if pages == PAGES_A_LOOK:
@@ -184,6 +242,10 @@ class JobQueue:
         """Queue the scheduled jobs whose time has come."""
         while moved := await ledger.release_due(PAGE):
             await self.deliver(moved)
+
+    async def release_limited(self) -> None:
+        """Queue the jobs that were held back by a limit and may begin by now."""
+        await self.deliver(await limits.release())
 
     async def free_overlooked(self) -> None:
         """Free the jobs that are blocked by nothing any more."""
@@ -206,17 +268,6 @@ class JobQueue:
         async with best_effort("a stale delivery is left in Redis", delivery=name):
             await self.redis.zrem(queue_key(queue), name)
 
-    async def _enqueue(self, deliveries: Iterable[tuple[str, str, float]]) -> None:
-        """Put deliveries into their queues, each with its place."""
-        places = defaultdict[str, dict[str, float]](dict)
-        for queue, name, place in deliveries:
-            places[queue][name] = place
-        if places:
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for queue, mapping in places.items():
-                    pipe.zadd(queue_key(queue), mapping)
-                await pipe.execute()
-
     async def _unknown(self, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return those rows whose delivery has no place in its queue."""
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -226,24 +277,30 @@ class JobQueue:
         return [row for row, place in zip(page, found, strict=True) if place is None]
 
 
-def parse_news(data: bytes) -> tuple[str | None, UUID]:
-    """Return what `JobQueue.tell` was given."""
+def _enqueue(pipe: Any, jobs: Iterable[Moved]) -> None:
+    """Put jobs into their queues, each at its place."""
+    places = defaultdict[str, dict[str, float]](dict)
+    for job in jobs:
+        places[job.queue][delivery(job.id, job.dispatch)] = job.place
+    for queue, mapping in places.items():
+        pipe.zadd(queue_key(queue), mapping)
+
+
+def parse_news(data: bytes) -> tuple[str | None, UUID | None]:
+    """Return what `JobQueue.tell` was given; no job where the mode of a queue has changed."""
     worker, job = from_json(data)
-    return worker, UUID(job)
+    return worker, UUID(job) if job else None
 
 
-def _new_jobs(params: Params, owner: str) -> list[NewJob]:
-    """Return a job and, before it, all that it needs."""
-    kind, needed = type(params), [_new_jobs(need, owner) for need in params.needs()]
-    shared = params.shared()
-    if shared and len(shared) > KEY_LENGTH:
-        shared = hashlib.sha256(shared.encode()).hexdigest()
-    job = NewJob(
-        id=uuid7(), owner=owner, kind=kind.kind, queue=kind.queue, params=params.model_dump(mode="json"),
-        tries=kind.retries.tries, priority=kind.priority, shared=shared,
-        needs=[jobs[-1].id for jobs in needed],
-    )  # fmt: skip
-    return [*(job for jobs in needed for job in jobs), job]
+def routed(kind: type[Params], routes: Iterable[tuple[str, str]]) -> str:
+    """Return the queue of a kind: of the first route whose pattern it fits, else its own."""
+    return next((queue for pattern, queue in routes if fnmatchcase(kind.kind, pattern)), kind.queue)
+
+
+def known_queues(kinds: Mapping[str, type[Params]], routes: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the queues that these kinds use."""
+    routes = tuple(routes)
+    return sorted({routed(kind, routes) for kind in kinds.values()})
 
 
 async def _conflict(job: UUID, verb: str, hint: str) -> Conflict:

@@ -1,4 +1,4 @@
-"""The tables of jobs: the job as it stands, its attempts, its events, and which jobs it needs."""
+"""The tables of jobs: the job as it stands, its attempts, its events, which jobs it needs, queues and rates."""
 
 from enum import StrEnum
 from typing import Any
@@ -36,8 +36,11 @@ class JobRecord(Model):
     result: Any = fields.JSONField(null=True)
     error: Any = fields.JSONField(null=True)
     progress: Any = fields.JSONField(null=True)
+    checkpoint: Any = fields.JSONField(null=True)
     priority = fields.SmallIntField(db_default=5)
+    timeout_s = fields.FloatField(null=True)
     shared = fields.CharField(255, null=True)
+    limits: Any = fields.JSONField(null=True)
     tries = fields.SmallIntField()
     failures = fields.SmallIntField(db_default=0)
     losses = fields.SmallIntField(db_default=0)
@@ -47,10 +50,13 @@ class JobRecord(Model):
     worker = fields.CharField(128, null=True)
     created_at = fields.DatetimeField()
     queued_at = fields.DatetimeField(null=True)
+    place = fields.FloatField(null=True)
     due_at = fields.DatetimeField(null=True)
     started_at = fields.DatetimeField(null=True)
+    attempted_at = fields.DatetimeField(null=True)
     finished_at = fields.DatetimeField(null=True)
     cancel_requested_at = fields.DatetimeField(null=True)
+    cancel_reason = fields.CharField(255, null=True)
 
     class Meta:
         """Table and indexes."""
@@ -58,18 +64,20 @@ class JobRecord(Model):
         table = "job"
         indexes = (
             Index(fields=("owner", "id"), name="job_owner"),
-            Index(fields=("state", "queued_at"), name="job_waiting"),
-            Index(fields=("state", "due_at"), name="job_due"),
+            PartialIndex(fields=("queued_at", "id"), name="job_queued", condition={"state": "queued"}),
+            PartialIndex(fields=("due_at",), name="job_scheduled", condition={"state": "scheduled"}),
+            PartialIndex(fields=("limits", "place"), name="job_blocked", condition={"state": "blocked"}),
+            PartialIndex(fields=("worker",), name="job_running", condition={"state": "running"}),
             PartialIndex(fields=("kind", "shared"), name="job_sharing", condition={"state": "running"}),
         )
 
 
 class AttemptRecord(Model):
-    """One attempt of a job."""
+    """One attempt of a job, written when it has ended; the one that runs stands in the job's row."""
 
     id = fields.BigIntField(primary_key=True)
     job: fields.ForeignKeyRelation[JobRecord] = fields.ForeignKeyField(
-        "arqsvc.JobRecord", related_name="attempts", on_delete=fields.CASCADE
+        "arqsvc.JobRecord", related_name="attempts", db_constraint=False, on_delete=fields.CASCADE
     )
     number = fields.IntField()
     worker = fields.CharField(128)
@@ -93,7 +101,7 @@ class EventRecord(Model):
 
     id = fields.BigIntField(primary_key=True)
     job: fields.ForeignKeyRelation[JobRecord] = fields.ForeignKeyField(
-        "arqsvc.JobRecord", related_name="events", on_delete=fields.CASCADE
+        "arqsvc.JobRecord", related_name="events", db_constraint=False, on_delete=fields.CASCADE
     )
     seq = fields.IntField()
     at = fields.DatetimeField()
@@ -127,3 +135,38 @@ class NeedRecord(Model):
         table = "job_need"
         unique_together = (("job", "needed"),)
         indexes = (Index(fields=("needed_id",), name="job_need_needed"),)
+
+
+class QueueMode(StrEnum):
+    """What a queue does."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    """Its jobs wait; new ones are taken in."""
+    DRAINING = "draining"
+    """Its jobs are done; new ones are refused."""
+
+
+class QueueRecord(Model):
+    """A queue that is not, or was not always, open."""
+
+    name = fields.CharField(64, primary_key=True)
+    mode = fields.CharEnumField(QueueMode, max_length=16)
+    changed_at = fields.DatetimeField()
+
+    class Meta:
+        """Table."""
+
+        table = "queue"
+
+
+class RateRecord(Model):
+    """A limit of starts in a time: when, at an even pace, the next start would be due."""
+
+    name = fields.CharField(255, primary_key=True)
+    next_at = fields.DatetimeField()
+
+    class Meta:
+        """Table."""
+
+        table = "rate"

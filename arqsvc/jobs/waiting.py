@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from arqsvc.infra.db import rows
-from arqsvc.jobs.ledger import FREE, Moved, move
+from arqsvc.jobs.move import FREE, Moved, end
 from arqsvc.jobs.record import FINAL, State
 
 
@@ -52,14 +52,15 @@ async def needed_no_more(job: UUID) -> list[UUID]:
 
 async def free_overlooked() -> list[Moved]:
     """Free what is blocked by nothing any more: two that end in the same instant may each leave it to the other."""
-    return await move(
+    return await end(
         FREE + " FROM next WHERE job.id = next.id AND job.state = 'blocked'",
         first="""next AS (
             SELECT DISTINCT ON (blocked.id) blocked.id, needed.error, CASE
                 WHEN needed.state IN ('failed', 'cancelled') THEN needed.state ELSE 'queued' END AS state
             FROM job blocked
             LEFT JOIN job_need need ON need.job_id = blocked.id LEFT JOIN job needed ON needed.id = need.needed_id
-            WHERE blocked.state = 'blocked' AND (needed.state IN ('failed', 'cancelled') OR NOT EXISTS (
+            WHERE blocked.state = 'blocked' AND blocked.reason IS DISTINCT FROM 'limited'
+                AND (needed.state IN ('failed', 'cancelled') OR NOT EXISTS (
                 SELECT FROM job_need other JOIN job open ON open.id = other.needed_id
                 WHERE other.job_id = blocked.id AND open.state <> 'succeeded'))
             ORDER BY blocked.id, needed.state IN ('failed', 'cancelled') DESC

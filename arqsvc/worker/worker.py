@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+import os
+from asyncio import FIRST_COMPLETED
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Protocol
 from uuid import UUID
 
 import arq
@@ -20,8 +22,10 @@ from arqsvc.infra.storage import clear_abandoned_scratch, process_scratch
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, new_worker_id
-from arqsvc.jobs.ledger import Moved
+from arqsvc.jobs.move import Claimed
 from arqsvc.jobs.queue import NEWS, JobQueue, Place, parse_delivery, parse_news, queue_key
+from arqsvc.jobs.queues import Modes
+from arqsvc.jobs.record import QueueMode
 from arqsvc.jobs.run import Run
 from arqsvc.jobs.runner import Means, Runner
 from arqsvc.settings import Settings
@@ -35,6 +39,10 @@ DUE_S = 0.5
 """Seconds between two looks for scheduled jobs whose time has come."""
 UNRECORDED = 4
 """How many times as many jobs as run at a time may have ended and not yet be written: the ledger is that far behind."""
+BEHIND_S = 0.01
+"""Seconds until the next look whether the ledger has caught up."""
+TICK_S = 1.0
+"""Seconds between two signs that the event loop is not blocked."""
 UNBLOCK_S = 0.05
 """Seconds between two tries to call a waiting connection back."""
 
@@ -52,11 +60,11 @@ class QueueWorker(arq.Worker):
             max_jobs=concurrency,
             handle_signals=False,
         )
+        self.queue = queue
         self._redis, self._runner = infra.redis, runner
-        self._running: set[UUID] = set()
-        self._unrecorded: set[UUID] = set()
+        self._running = 0
         self._freed = asyncio.Event()
-        self._freed.set()
+        self._paused = False
         self._stopped = False
         self._taking = False
         self._waits_as: int | None = None
@@ -67,23 +75,36 @@ class QueueWorker(arq.Worker):
         """Claim and run until told to stop."""
         async with self._redis.client() as connection:
             own = await connection.client_id()
-            while True:
-                await self._freed.wait()
-                if self._stopped:
-                    return
-                room = min(self.max_jobs - len(self._running), UNRECORDED * self.max_jobs - len(self._unrecorded))
-                if room <= 0:
-                    self._freed.clear()
-                    continue
-                self._taking = True
-                try:
+            while not self._stopped:
+                behind = self._runner.recorder.pending >= UNRECORDED * self.max_jobs
+                room = 0 if behind or self._paused else self.max_jobs - self._running
+                if room:
                     await self._take(connection, own, room)
-                finally:
-                    self._taking = False
+                    continue
+                self._freed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(BEHIND_S if behind else None):
+                        await self._freed.wait()
+
+    async def pause(self, *, paused: bool) -> None:
+        """Take nothing more until told otherwise; what runs goes on."""
+        if paused != self._paused:
+            self._paused = paused
+            await self._call_back()
 
     async def stop(self) -> None:
         """Take nothing more; returns once nothing is being taken or claimed, so that nothing is cut short and lost."""
         self._stopped = True
+        await self._call_back()
+
+    async def finish(self) -> None:
+        """Wait for what runs."""
+        while self._running:
+            self._freed.clear()
+            await self._freed.wait()
+
+    async def _call_back(self) -> None:
+        """End the wait in the queue, if there is one, and wait until what was taken by then is claimed."""
         self._freed.set()
         while self._taking:
             if self._waits_as is not None:
@@ -91,81 +112,110 @@ class QueueWorker(arq.Worker):
                     await self._redis.client_unblock(self._waits_as)
             await asyncio.sleep(UNBLOCK_S)
 
-    async def finish(self) -> None:
-        """Wait for what was claimed."""
-        while self._unrecorded:
-            self._freed.clear()
-            await self._freed.wait()
-
     async def _take(self, connection: Redis, own: int, room: int) -> None:
         """Wait for deliveries, claim them in the ledger, and let them run."""
-        self._waits_as = own
+        self._taking, self._waits_as = True, own
         try:
             taken: Any = await connection.execute_command(  # type: ignore[no-untyped-call]
                 "BZMPOP", WAIT_S, 1, self.queue_name, "MIN", "COUNT", room
             )
-        finally:
             self._waits_as = None
-        deliveries = [parse_delivery(name.decode()) for name, _ in taken[1]] if taken else []
-        for claimed, run in await self._runner.claim(deliveries) if deliveries else ():
-            self._running.add(claimed.id)
-            self._unrecorded.add(claimed.id)
+            if taken and self._paused:
+                await self._redis.zadd(self.queue_name, dict(taken[1]))
+            elif taken:
+                await self._begin([parse_delivery(name.decode()) for name, _ in taken[1]])
+        finally:
+            self._taking, self._waits_as = False, None
+
+    async def _begin(self, deliveries: Sequence[tuple[UUID, int]]) -> None:
+        for claimed, run in await self._runner.claim(deliveries):
+            self._running += 1
             self.attempts.create_task(self._run(claimed, run))
 
-    async def _run(self, claimed: Moved, run: Run) -> None:
-        def over() -> None:
-            self._running.discard(claimed.id)
-            self._freed.set()
-
+    async def _run(self, claimed: Claimed, run: Run) -> None:
+        over = _once(self._over)
         try:
             await self._runner.run(claimed, run, over)
         except Exception:
             logger.exception("an attempt could not be recorded", extra={"job_id": claimed.id})
         finally:
-            self._unrecorded.discard(claimed.id)
             over()
+
+    def _over(self) -> None:
+        self._running -= 1
+        self._freed.set()
 
     async def _never(self, ctx: dict[Any, Any]) -> None:
         """Stand for the function that arq wants; nothing calls it."""
 
 
+def _once(call: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that makes this call the first time only."""
+    calls = [call]
+
+    def once() -> None:
+        if calls:
+            calls.pop()()
+
+    return once
+
+
+class Wish(Protocol):
+    """What tells a worker to stop."""
+
+    async def wait(self) -> None:
+        """Return once it is to stop, in order."""
+
+    async def insisted(self) -> None:
+        """Return once it is to stop at once."""
+
+
 class WorkerProcess:
     """All that a worker process runs."""
 
-    def __init__(self, infra: Infra, runner: Runner, lease: Lease, queues: Sequence[str]) -> None:
-        self._infra, self._lease = infra, lease
-        self._queue = JobQueue(infra.redis)
-        self._runner = runner
+    def __init__(self, infra: Infra, runner: Runner, queue: JobQueue, lease: Lease, queues: Mapping[str, int]) -> None:
+        self._infra, self._lease, self._queue, self._runner = infra, lease, queue, runner
         self._looked_to: Place | None = None
-        self._workers = [
-            QueueWorker(infra, self._runner, queue, concurrency=infra.settings.concurrency) for queue in queues
-        ]
+        self._modes = Modes()
+        self._workers = [QueueWorker(infra, runner, name, concurrency=number) for name, number in queues.items()]
 
-    async def run(self, stopped: Callable[[], Awaitable[None]]) -> None:
-        """Work until `stopped` returns, then drain."""
+    async def run(self, stop: Wish) -> None:
+        """Work until `stop` is wished, then drain."""
+        await self._heed_modes()
         housekeeping = [
             ("news", self._hear_news),
-            ("due", lambda: every(DUE_S, self._queue.release_due)),
+            ("due", lambda: every(DUE_S, self._release)),
             ("reconcile", lambda: every(self._infra.settings.reconcile_s, self._reconcile)),
+            ("tick", lambda: every(TICK_S, self._lease.tick)),
         ]
         async with supervised([*housekeeping, *self._runner.loops]), asyncio.TaskGroup() as attempts:
             for worker in self._workers:
                 worker.attempts = attempts
             async with supervised([(worker.queue_name, worker.main) for worker in self._workers]):
                 logger.info("worker ready", extra={"worker": self._lease.worker})
-                await stopped()
+                await stop.wait()
                 await self._each(QueueWorker.stop)
-            await self._drain()
+            await self._drain(stop)
+            await self._runner.recorder.idle()
+            if self._runner.left:
+                logger.error("ended although coroutines that were cancelled go on", extra={"runs": self._runner.left})
+                os._exit(1)
 
-    async def _drain(self) -> None:
-        """Let running jobs finish; when the time is up, give the rest back to their queues."""
+    async def _drain(self, stop: Wish) -> None:
+        """Let running jobs finish; when the time is up, or it is insisted, give the rest back to their queues."""
         logger.info("worker drains", extra={"worker": self._lease.worker})
-        try:
-            async with asyncio.timeout(self._infra.settings.drain_s):
-                await self._each(QueueWorker.finish)
-        except TimeoutError:
-            self._runner.interrupt_all()
-            await self._each(QueueWorker.finish)
+        async with asyncio.TaskGroup() as group:
+            finishing = group.create_task(self._each(QueueWorker.finish))
+            insisting = group.create_task(stop.insisted())
+            both = (finishing, insisting)
+            await asyncio.wait(both, timeout=self._infra.settings.drain_s, return_when=FIRST_COMPLETED)
+            if not (finishing.done() or insisting.done()):
+                self._runner.interrupt_all()
+                await asyncio.wait(both, return_when=FIRST_COMPLETED)
+            if not finishing.done():
+                self._runner.interrupt_all(grace_s=0.0)
+                await finishing
+            insisting.cancel()
 
     async def _each(self, act: Callable[[QueueWorker], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -173,21 +223,35 @@ class WorkerProcess:
                 group.create_task(act(worker))
 
     async def _hear_news(self) -> None:
-        """Interrupt a job that is to be cancelled; take in what another worker found to share a run of ours."""
+        """Heed what is said of queues; interrupt a job that is to be cancelled; take in what shares a run of ours."""
         async with self._infra.redis.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(NEWS)
             while True:
-                message = await channel.get_message(timeout=WAIT_S)
-                if message:
-                    worker, job = parse_news(message["data"])
-                    if worker is None:
-                        await self._runner.interrupt(job)
-                    elif worker == self._lease.worker:
-                        await self._runner.look_after_held()
+                if not (message := await channel.get_message(timeout=WAIT_S)):
+                    continue
+                worker, job = parse_news(message["data"])
+                if job is None:
+                    await self._heed_modes()
+                elif worker is None:
+                    self._runner.interrupt(job)
+                elif worker == self._lease.worker:
+                    await self._runner.look_after_held()
+
+    async def _heed_modes(self) -> None:
+        """Pause the queues that are paused, and go on with the others."""
+        modes = await self._modes.read(fresh=True)
+        for worker in self._workers:
+            await worker.pause(paused=modes.get(worker.queue) == QueueMode.PAUSED)
+
+    async def _release(self) -> None:
+        """Queue what is due, and what a limit held back and may begin by now."""
+        await self._queue.release_due()
+        await self._queue.release_limited()
 
     async def _reconcile(self) -> None:
         """What no message can be trusted for: cancels, lost ends, the jobs of dead workers, forgotten jobs."""
         await self._runner.look_after_held()
+        await self._heed_modes()
         if self._lease.steady:
             await self._queue.rescue(self._infra.settings.lease_s)
         await self._queue.free_overlooked()
@@ -198,7 +262,7 @@ class WorkerProcess:
 @asynccontextmanager
 async def open_worker(
     settings: Settings,
-    queues: Sequence[str],
+    queues: Mapping[str, int],
     load: Callable[[], Jobs],
     preload: tuple[str, ...],
     family_settings: Mapping[type[BaseModel], BaseModel],
@@ -207,7 +271,7 @@ async def open_worker(
 
     Args:
         settings: where the servers are.
-        queues: what it serves.
+        queues: what it serves, and how many jobs it runs at a time in each.
         load: returns every kind that it can do; called while the fork server loads the same science beside it.
         preload: modules that child processes have loaded before their first call.
         family_settings: the settings of the families, by their class.
@@ -216,20 +280,23 @@ async def open_worker(
         CannotStart: a queue has no kind of job, or something cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(Pool(size=settings.concurrency * len(queues), preload=preload))
+        concurrency = sum(queues.values())
+        pool = await stack.enter_async_context(Pool(size=concurrency, preload=preload))
         jobs = load()
-        known = {job.params.queue for job in jobs.values()}
+        known = {job.params.queue for job in jobs.values()} | {queue for _, queue in settings.routed}
         if unknown := set(queues) - known:
             names = ", ".join(sorted(known))
             raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {names}.")
         infra = await stack.enter_async_context(open_infra(settings))
         lease = Lease(
-            infra.database_url, new_worker_id(), queues, concurrency=settings.concurrency, every_s=settings.heartbeat_s
-        )
+            infra.database_url, new_worker_id(), list(queues), concurrency=concurrency, every_s=settings.heartbeat_s,
+            hung_s=settings.hung_s,
+        )  # fmt: skip
         await stack.enter_async_context(lease.held())
         scratch = await stack.enter_async_context(
             process_scratch(settings.scratch, lease.worker.replace(":", "-").replace(".", "-"))
         )
         http = await stack.enter_async_context(open_http(settings, infra.redis))
         means = Means(infra, pool, http, jobs, scratch, family_settings)
-        yield WorkerProcess(infra, Runner(means, lease.worker), lease, queues)
+        queue = JobQueue(infra.redis, settings.routed)
+        yield WorkerProcess(infra, Runner(means, lease.worker, queue), queue, lease, queues)

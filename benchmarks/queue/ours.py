@@ -102,8 +102,8 @@ async def work() -> None:
     settings = Settings.read(os.environ)
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
-        async with open_worker(settings, [QUEUE], lambda: JOBS, (), {}) as worker:
-            await worker.run(stop.wait)
+        async with open_worker(settings, {QUEUE: settings.concurrency}, lambda: JOBS, (), {}) as worker:
+            await worker.run(stop)
 
 
 async def serve(address: Path) -> None:

@@ -14,8 +14,10 @@ async def main() -> None:
     settings = Settings.read(os.environ)
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
-        async with open_worker(settings, ["test"], lambda: JOBS, (), {}) as worker:
-            await worker.run(stop.wait)
+        async with open_worker(
+            settings, settings.served or {"test": settings.concurrency}, lambda: JOBS, (), {}
+        ) as worker:
+            await worker.run(stop)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""Writes how attempts ended, in groups: what comes while a group is being written goes out as the next.
+
+Nobody waits for it: an attempt that has ended is handed over, and its followers hear of the end once it is written.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from arqsvc.infra.db import REFUSED, UNAVAILABLE
+from arqsvc.jobs import ledger
+from arqsvc.jobs.ledger import Ended
+from arqsvc.jobs.move import Claimed, Moved
+from arqsvc.jobs.queue import JobQueue
+
+logger = logging.getLogger(__name__)
+
+GROUP = 500
+IDLE_S = 0.005
+"""Seconds between two looks whether all is written."""
+RECORD_S = 60.0
+"""Longest time for which the end of an attempt is written again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The end of the attempt of one job."""
+
+    job: Claimed
+    ended: Ended
+    refused: Callable[[Exception], Ended]
+    """Returns another end, for the case that the ledger cannot hold this one."""
+    done: Callable[[], Any]
+    """Called once it is written, or given up."""
+
+
+class Recorder:
+    """Takes ends and writes them; `pending` says how many are not written yet."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+        self._waiting: list[Record] = []
+        self._wake = asyncio.Event()
+        self.pending = 0
+
+    def add(self, record: Record) -> None:
+        """Take down an end; never waits."""
+        self.pending += 1
+        self._waiting.append(record)
+        self._wake.set()
+
+    async def idle(self) -> None:
+        """Return once all is written."""
+        while self.pending:  # noqa: ASYNC110 - looked at once in the life of a worker
+            await asyncio.sleep(IDLE_S)
+
+    async def run(self) -> None:
+        """Write until cancelled; a group that this cuts short is written first."""
+        while True:
+            await self._wake.wait()
+            group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+            if not self._waiting:
+                self._wake.clear()
+            try:
+                moved = await self._write(group)
+            except BaseException:
+                self._waiting = group + self._waiting
+                self._wake.set()
+                raise
+            self.pending -= len(group)
+            for record in group:
+                record.done()
+            await self._tell(group, moved)
+
+    async def _write(self, group: Sequence[Record]) -> list[Moved]:
+        """Write a group; while the database is away again and again, for a minute. Returns all that it moved."""
+        wait_s, give_up = 0.1, asyncio.get_running_loop().time() + RECORD_S
+        while True:
+            try:
+                return await self._finish(group)
+            except UNAVAILABLE as error:
+                if asyncio.get_running_loop().time() > give_up:
+                    logger.exception("ends of attempts are not stored; their jobs are given back")
+                    return []
+                logger.warning("ends of attempts are not yet stored", extra={"error": str(error)})
+            await asyncio.sleep(wait_s)
+            wait_s = min(5.0, 2 * wait_s)
+
+    async def _finish(self, group: Sequence[Record]) -> list[Moved]:
+        """Write a group in one statement; what the ledger cannot hold is found by writing each alone."""
+        try:
+            moved = await ledger.finish([record.ended for record in group])
+        except REFUSED as error:
+            if len(group) > 1:
+                return [job for record in group for job in await self._finish([record])]
+            logger.exception("the end of the attempt cannot be stored", extra={"job_id": group[0].job.id})
+            return await ledger.finish([group[0].refused(error)])
+        held = {job.id for job in moved}
+        for record in group:
+            self._log(record, held=record.job.id in held)
+        return moved
+
+    async def _tell(self, group: Sequence[Record], moved: Sequence[Moved]) -> None:
+        """Tell of it, queue what was freed, cancel what is needed no more, let go on what was held back by a limit."""
+        try:
+            await self._queue.deliver(moved)
+            ours = {record.job.id for record in group}
+            await self._queue.let_go(job for job in moved if job.id not in ours)
+            if any(record.job.limited for record in group):
+                await self._queue.release_limited()
+        except UNAVAILABLE as error:
+            logger.warning("what follows from an end waits for the next look", extra={"error": str(error)})
+
+    def _log(self, record: Record, *, held: bool) -> None:
+        facts = {"job_id": record.job.id, "attempt": record.job.attempt}
+        if held:
+            end = record.ended.end
+            logger.info("attempt ended", extra={**facts, "state": end.state, "reason": end.reason})
+        else:
+            logger.warning("the job is another's by now; nothing is recorded", extra=facts)
