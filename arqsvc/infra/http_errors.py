@@ -12,7 +12,7 @@ import httpx
 from arqsvc.errors import ArqsvcError, SourceRefused, SourceUnavailable
 
 CONNECT_S = 5.0
-"""Longest wait for a connection: no network at all is said within this time."""
+"""Longest wait for a connection to one host: no network at all is said within this time for each that is asked."""
 CHECK_NETWORK = "Check the network, or the proxy variables (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."
 LATER = {408, 425}
 """Statuses of the 4xx that a later try may not meet."""

@@ -14,6 +14,7 @@ from tests.mirror.records import Records
 async def mirror() -> AsyncIterator[Mirror]:
     async with running_mirror(Records.packaged()) as mirror:
         yield mirror
+        assert mirror.over_budget() == {}
 
 
 async def test_a_file_is_written_under_the_name_that_a_person_expects(program: Program, mirror: Mirror) -> None:

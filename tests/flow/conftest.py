@@ -15,11 +15,12 @@ from tests.service import open_service
 
 @pytest.fixture
 async def mirror() -> AsyncIterator[Mirror]:
-    """A loopback NCBI with the packaged record, and two versions of an assembly of it."""
+    """A loopback NCBI with the packaged record, and two versions of an assembly of it; nobody asks it too often."""
     records = Records.packaged()
     records.assembly("GCF_000000932.2", "ASM93v2", [RECORD])
     async with running_mirror(records, api_key=KEY) as mirror:
         yield mirror
+        assert mirror.over_budget() == {}
 
 
 @pytest.fixture

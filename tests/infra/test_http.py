@@ -6,6 +6,8 @@ import re
 import socket
 import ssl
 import subprocess
+import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -179,6 +181,20 @@ async def test_a_name_without_address_a_closed_port_and_silence_are_said_in_word
     async with client(tmp_path, redis_url, stall_s=0.2) as hasty:
         with pytest.raises(SourceUnavailable, match=f"The transfer from {source.host} stalled before it answered"):
             await hasty.get(source.url, budget=ANY)
+
+
+async def test_a_host_that_takes_no_connection_is_said_within_seconds(http: Http) -> None:
+    """A firewall that drops what it does not like looks like this: not a word comes back."""
+    with ExitStack() as open_sockets:
+        full = open_sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(2):  # so many wait in the queue of a server that accepts none; the next gets no answer
+            waiting = open_sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable, match=r"cannot be reached: no connection within 5 s\. Check the network"):
+            await http.get(f"http://127.0.0.1:{full.getsockname()[1]}/a", budget=ANY)
+        assert time.monotonic() - began < 10
 
 
 async def test_a_connection_that_ends_without_an_answer_is_asked_again_only_if_it_was_an_old_one(

@@ -16,6 +16,9 @@ LIMIT_PER_S = 3
 LIMIT_WITH_KEY_PER_S = 10
 COUNTED = (eutils.FOLDER, datasets.FOLDER)
 """The services that have a budget of requests, each its own."""
+TREE = genomes.FOLDER.removesuffix("/all")
+LAG_S = 0.5
+"""By how much a busy event loop may be late to see a request."""
 
 CONTROL = "/_"
 
@@ -56,6 +59,7 @@ class Mirror:
         self.url = ""
         """Where it listens."""
 
+        self._came: dict[tuple[str, int], list[float]] = {}
         self._planned: list[_Planned] = []
         self._holding: list[asyncio.Event] = []
         self._reached = asyncio.Event()
@@ -73,7 +77,7 @@ class Mirror:
     @property
     def genomes_url(self) -> str:
         """The folder of all/."""
-        return self.url + genomes.FOLDER.removesuffix("/all")
+        return self.url + TREE
 
     @property
     def environment(self) -> dict[str, str]:
@@ -112,6 +116,18 @@ class Mirror:
         times = [seen.time for seen in self.seen(path)]
         return max((sum(start <= time < start + 1 for time in times) for start in times), default=0)
 
+    def over_budget(self) -> dict[str, int]:
+        """Return the services that were asked more often than they allow, and how often in the fullest half second.
+
+        All requests count, also those that a test forgot. Half a second is looked at, since the mirror may see a
+        request late: it never takes what kept to the budget for what did not.
+        """
+        fullest = {
+            (service, limit): max(sum(start <= time < start + 1 - LAG_S for time in times) for start in times)
+            for (service, limit), times in self._came.items()
+        }
+        return {service: count for (service, limit), count in fullest.items() if count > limit}
+
     @property
     def held(self) -> int:
         """How many answers are held now."""
@@ -148,11 +164,18 @@ class Mirror:
         if request.path.startswith(CONTROL):
             return self._control(request), seen
         self.requests.append(seen)
+        self._count(request, now)
         met = next((one for one in self._planned if one.meets(request, now)), None)
         if met is None:
             return await self._respond(request), seen
         seen.fault = met.fault.name
         return await met.fault.meet(request, self._respond), seen
+
+    def _count(self, request: Request, now: float) -> None:
+        path = request.path.removeprefix(MOVED)
+        if service := next((folder for folder in (*COUNTED, TREE) if path.startswith(f"{folder}/")), None):
+            limit = LIMIT_WITH_KEY_PER_S if service in COUNTED and _key(request) else LIMIT_PER_S
+            self._came.setdefault((service, limit), []).append(now)
 
     async def _respond(self, request: Request) -> Answer:
         """Return what NCBI would say."""
@@ -161,7 +184,7 @@ class Mirror:
         if service is None:
             inside = request.path.startswith(genomes.FOLDER)
             return await asyncio.to_thread(genomes.answer, self.records, request) if inside else not_found(request)
-        key = request.headers.get("api-key") or request.query.get("api_key")
+        key = _key(request)
         if key is not None and key != self.api_key:
             return eutils.wrong_key(key)
         limit = LIMIT_WITH_KEY_PER_S if key else LIMIT_PER_S
@@ -193,6 +216,10 @@ class Mirror:
             case "requests":
                 return json_answer([asdict(seen) for seen in self.requests])
         return not_found(request)
+
+
+def _key(request: Request) -> str | None:
+    return request.headers.get("api-key") or request.query.get("api_key")
 
 
 @asynccontextmanager

@@ -126,6 +126,8 @@ async def test_requests_above_the_limit_are_counted_and_refused_if_wanted(
     assert (await client.get(f"{mirror.datasets_url}/genome/accession/GCF_000000932/dataset_report")).is_success
     assert mirror.fullest_second("efetch") == 5
     assert mirror.fullest_second() == 7
+    mirror.requests.clear()
+    assert mirror.over_budget() == {"/entrez/eutils": 5}  # whatever a test forgets
 
 
 async def test_the_fullest_second_may_begin_anywhere(mirror: Mirror, client: httpx.AsyncClient) -> None:

@@ -87,6 +87,7 @@ async def desk(settings: Settings, tmp_path: Path) -> AsyncIterator[Desk]:
         )
         await tab.shows("document.querySelector('#empty:not([hidden])')")
         yield Desk(tab, service, mirror)
+        assert mirror.over_budget() == {}
 
 
 def worker(desk: Desk) -> Any:

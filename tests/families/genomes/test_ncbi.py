@@ -64,6 +64,7 @@ async def open_ncbi(records: Records, redis_url: str, folder: Path) -> AsyncIter
         open_http(settings, redis) as http,
     ):
         yield Ncbi(mirror, http, folder)
+        assert mirror.over_budget() == {}
 
 
 @pytest.fixture
