@@ -17,7 +17,8 @@
         TimedOut          the job went past its time limit
         NoProgress        the job stood still for longer than it may
       Retryable           later it may succeed; carries `delay_s`
-        SourceUnavailable an outside service did not answer
+        SourceUnavailable an outside service did not answer, or not with all of it
+          SourceAway      there is no connection to it, or it is down: an outage, which may last
         Throttled         an outside service asks to wait; this uses up none of the job's tries
         OutOfSpace        a disk is full or read-only
         ChildDied         a child process ended without an answer
@@ -204,6 +205,10 @@ class SourceUnavailable(Retryable):
 
     code = "source_unavailable"
     title = "The source is unavailable"
+
+
+class SourceAway(SourceUnavailable):
+    """An outage: no connection to an outside service, or a 5xx of it; for `Retries.outage_s` it uses up no try."""
 
 
 class Throttled(Retryable):

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from arqsvc.errors import ArqsvcError, SourceRefused, SourceUnavailable
+from arqsvc.errors import ArqsvcError, SourceAway, SourceRefused, SourceUnavailable
 
 CONNECT_S = 5.0
 """Longest wait for a connection to one host: no network at all is said within this time for each that is asked."""
@@ -77,8 +77,8 @@ def _not_connected(host: str, error: httpx.ConnectError) -> SourceUnavailable:
     return _unreachable(host, said or "no connection")
 
 
-def _unreachable(host: str, why: str) -> SourceUnavailable:
-    return SourceUnavailable(f"{host} cannot be reached: {why}. {CHECK_NETWORK}", host=host)
+def _unreachable(host: str, why: str) -> SourceAway:
+    return SourceAway(f"{host} cannot be reached: {why}. {CHECK_NETWORK}", host=host)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -127,7 +127,6 @@ def refusal(host: str, status: int, said: str) -> ArqsvcError:
         return _unreachable(host, "the proxy asks for a name and a password")
     words = f" It said: {said}" if said else ""
     if status >= 500 or status in LATER:
-        return SourceUnavailable(
-            f"{host} cannot answer now (status {status}).{words}", host=host, status=status, said=said
-        )
+        away = SourceAway if status >= 500 else SourceUnavailable
+        return away(f"{host} cannot answer now (status {status}).{words}", host=host, status=status, said=said)
     return SourceRefused(f"{host} refused the request (status {status}).{words}", host=host, status=status, said=said)

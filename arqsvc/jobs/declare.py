@@ -37,6 +37,8 @@ class Retries:
     """Longest wait before the first repetition, in seconds."""
     cap_s: float = 600.0
     """Longest wait ever, in seconds."""
+    outage_s: float = 0.0
+    """Seconds after the job's first start for which an outage of an outside service uses up no try."""
     retry_for_s: float | None = None
     """Seconds after the job's first start behind which no further attempt begins; None for no such end."""
 

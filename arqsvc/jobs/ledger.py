@@ -171,7 +171,8 @@ class Ending:
     """How an attempt ends, and where its job goes."""
 
     outcome: str
-    """succeeded, failed, throttled, interrupted or lost: what the attempt's row says, unless the job is cancelled."""
+    """What the attempt's row says, unless the job is cancelled: succeeded, failed, throttled, unavailable (an outage),
+    interrupted or lost."""
     state: State
     reason: str | None = None
     error: Mapping[str, Any] | None = None

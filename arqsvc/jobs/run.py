@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from arqsvc.errors import JobFailed, NoProgress, Rejected, Retryable, Throttled, TimedOut
-from arqsvc.jobs.declare import Job, Result
+from arqsvc.errors import JobFailed, NoProgress, Rejected, Retryable, SourceAway, Throttled, TimedOut
+from arqsvc.jobs.declare import Job, Result, Retries
 from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.ledger import Ending
 from arqsvc.jobs.move import Claimed
@@ -180,9 +180,13 @@ def ending(outcome: Outcome, claimed: Claimed, job: Job[Any, Any] | None, *, del
     reason = str(problem["code"])
     if isinstance(outcome, Retryable) and outcome.delay_s is not None:
         delay_s = outcome.delay_s
+    retries = job.params.retries if job else Retries(tries=1)
+    if isinstance(outcome, SourceAway) and claimed.age_s + took_s < retries.outage_s:
+        delay_s = retries.delay_s(claimed.attempt)
+        return Ending("unavailable", State.SCHEDULED, reason, problem, text, delay_s=delay_s)
     used_up = job is None or claimed.failures + 1 >= claimed.tries
-    retry_for_s = job.params.retries.retry_for_s if job else None
-    if used_up or (retry_for_s is not None and claimed.age_s + took_s + delay_s > retry_for_s):
+    ends_s = claimed.age_s + took_s + delay_s
+    if used_up or (retries.retry_for_s is not None and ends_s > retries.retry_for_s):
         return Ending("failed", State.FAILED, reason, problem, text, failed=True)
     return Ending("failed", State.SCHEDULED, reason, problem, text, delay_s=delay_s, failed=True)
 

@@ -10,7 +10,8 @@ from tests.service import Service
 
 JOB = {
     "id", "kind", "state", "reason", "params", "result", "error", "progress", "attempt", "tries", "queue", "priority",
-    "created_at", "due_at", "started_at", "finished_at", "cancel_requested_at", "needs", "attempts", "files",
+    "created_at", "due_at", "started_at", "finished_at", "cancel_requested_at", "cancel_reason", "needs", "attempts",
+    "files",
 }  # fmt: skip
 
 

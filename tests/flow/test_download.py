@@ -81,12 +81,21 @@ async def test_what_may_pass_is_tried_again_and_says_what_came(site: Site) -> No
     for fault in (faults.status(500), faults.truncated()):  # what follows is whole: the job does it by itself
         site.mirror.fail(fault)
     job = await site.ended(RECORD)
-    assert [attempt["outcome"] for attempt in job["attempts"]] == ["failed", "failed", "succeeded"]
+    assert [attempt["outcome"] for attempt in job["attempts"]] == ["unavailable", "failed", "succeeded"]
+
+
+async def test_an_outage_uses_up_no_try_until_it_has_lasted_an_hour(site: Site) -> None:
+    site.mirror.fail(faults.status(500), times=6)
+    job = await site.ended(RECORD)
+    outcomes = [attempt["outcome"] for attempt in job["attempts"]]
+    assert (job["state"], outcomes) == ("succeeded", ["unavailable"] * 6 + ["succeeded"])
+    site.mirror.fail(faults.status(500), times=None)  # for ever
     asked = len(site.mirror.requests)
-    site.mirror.fail(faults.status(500), times=None)  # for ever: it ends after four tries
-    job = await site.ended("NC_000932", "fasta")
-    assert (job["state"], job["reason"], len(job["attempts"])) == ("failed", "source_unavailable", 4)
-    assert len(site.mirror.requests) == asked + 4
+    job = await site.ended("NC_000932", "fasta", hours_pass=True)
+    assert (job["state"], job["reason"]) == ("failed", "source_unavailable")
+    outcomes = [attempt["outcome"] for attempt in job["attempts"]]
+    assert outcomes == ["unavailable", *["failed"] * 4]
+    assert len(site.mirror.requests) == asked + 5
 
 
 MASTER = b"LOCUS       NZ_ABCD00000000          30 rc    DNA     linear   BCT 01-JAN-2020\nDEFINITION  x.\n//\n"

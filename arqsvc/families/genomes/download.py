@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arqsvc.bio.accession import Accession, Kind, parse
-from arqsvc.errors import SourceMismatch, SourceRefused, SourceUnavailable
+from arqsvc.errors import SourceAway, SourceMismatch, SourceRefused, SourceUnavailable
 from arqsvc.families.genomes.compute.verify import Verified
 from arqsvc.families.genomes.models import DownloadRecord
 from arqsvc.families.genomes.ncbi.answers import versioned
@@ -129,7 +129,8 @@ async def _first_whole(transfer: Transfer, resolved: _Resolved) -> Whole:
         raise failed[0]
     status = resolved.facts.get("assembly_status")
     said = "" if status in (None, "current") else f" NCBI says that this assembly is {status}."
-    kind = SourceUnavailable if any(isinstance(error, SourceUnavailable) for error in failed) else SourceRefused
+    later = {type(error) for error in failed if isinstance(error, SourceUnavailable)}
+    kind = (SourceAway if later == {SourceAway} else SourceUnavailable) if later else SourceRefused
     raise kind(" ".join(dict.fromkeys(error.detail for error in failed)) + said) from failed[-1]
 
 

@@ -79,7 +79,7 @@ class Download(
     result=Downloaded,
     queue="downloads",
     timeout_s=6 * 3600,
-    retries=Retries(tries=4, first_s=4, cap_s=60),
+    retries=Retries(tries=4, first_s=4, cap_s=120, outage_s=3600),
 ):
     """Fetch a nucleotide record or an assembly from NCBI, and verify it."""
 
