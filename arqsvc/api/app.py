@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, problems
+from arqsvc.api import events, files, health, jobs, keys, problems, queues
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
@@ -52,6 +52,12 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         WebSocketRoute("/jobs/{id}/events", events.socket),
         Route("/files", files.upload, methods=["POST"]),
         Route("/files/{id}", files.download, methods=["GET"]),
+        Route("/queues", queues.list_queues, methods=["GET"]),
+        Route("/queues/{queue}/purge", queues.purge, methods=["POST"]),
+        *(
+            Route(f"/queues/{{queue}}/{verb}", queues.change(mode), methods=["POST"])
+            for verb, mode in queues.MODES.items()
+        ),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
     ]

@@ -1,6 +1,5 @@
 """POST /api/v1/jobs/{kind}, GET, list, cancel, retry; and a job as JSON."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -9,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
+from arqsvc.api.bodies import Reason, body_as
 from arqsvc.api.keys import Caller, authenticate
 from arqsvc.api.problems import fault, invalid
-from arqsvc.errors import InvalidParams, NotFound, TooLarge, UnknownKind
+from arqsvc.errors import InvalidParams, NotFound, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.events import PROGRESS, latest_progress, rfc3339
@@ -20,7 +20,6 @@ from arqsvc.jobs.queue import JobQueue, Options, known_queues
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 from arqsvc.jobs.waiting import Need, needs_of
 
-BODY_LIMIT_BYTES = 1024 * 1024
 PAGE = 50
 LARGEST_PAGE = 500
 
@@ -37,24 +36,12 @@ class Submission(BaseModel):
     delay_s: float | None = Field(default=None, ge=0, le=366 * 86_400)
 
 
-class Cancellation(BaseModel):
-    """The body of `POST /jobs/{id}/cancel`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: str | None = Field(default=None, max_length=255)
-
-
 async def submit(request: Request) -> Response:
     """POST /jobs/{kind}: validate, write, queue; 202 and the job."""
     caller = await authenticate(request)
     kind = _kind(request, request.path_params["kind"])
-    body = await _json_body(request)
-    try:
-        submission = Submission.model_validate(body)
-        params = _parsed(kind, submission.params)
-    except ValidationError as error:
-        raise invalid(error) from error
+    submission = await body_as(Submission, request)
+    params = _parsed(kind, submission.params)
     await _check_files(params, caller)
     options = Options(**submission.model_dump(exclude={"params"}))
     known = known_queues(request.app.state.params, _infra(request).settings.routed)
@@ -93,10 +80,7 @@ async def cancel(request: Request) -> Response:
     """POST /jobs/{id}/cancel, with or without a body `{"reason": ...}`: 202 and the job; 409 once it has ended."""
     caller = await authenticate(request)
     job = await find_job(request, caller)
-    try:
-        asked = Cancellation.model_validate(await _json_body(request, empty={}))
-    except ValidationError as error:
-        raise invalid(error) from error
+    asked = await body_as(Reason, request, empty={})
     await _queue(request).cancel(job.id, asked.reason)
     return await _answer(request, job.id, caller, status=202)
 
@@ -213,30 +197,6 @@ async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 
     row = await JobRecord.get(id=job, owner=caller.owner)
     (shown,) = await jobs_as_json(_infra(request), [row])
     return JSONResponse(shown, status, headers={"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
-
-
-async def _json_body(request: Request, *, empty: Any = None) -> Any:
-    """Return the body as JSON; `empty` stands for one of no bytes, None for none such."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT_BYTES:
-            raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
-    if not body and empty is not None:
-        return empty
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise fault("", f"the body is not JSON: {error}") from error
-    if _holds_nul(value):
-        raise fault("", "the body holds the character U+0000, which cannot be stored")
-    return value
-
-
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_nul(member) for pair in value.items() for member in pair)
-    return any(map(_holds_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
 
 
 def _parsed(kind: type[Params], params: dict[str, Any]) -> Params:

@@ -234,9 +234,14 @@ def _remove_scratch(folder: Path) -> None:
 class ScratchFolder:
     """A private folder that is made when it is first wanted."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, base: Path, name: str) -> None:
+        self._base, self._name = base, name
         self.is_made = False
+
+    @property
+    def path(self) -> Path:
+        """Where it is, or would be."""
+        return self._base / self._name
 
     def made(self) -> Path:
         """Return the folder, which exists from now on.
@@ -244,11 +249,12 @@ class ScratchFolder:
         Raises:
             OutOfSpace: it cannot be made.
         """
+        path = self.path
         if not self.is_made:
-            with disk_errors(self.path.parent):
-                self.path.mkdir(mode=0o700)
+            with disk_errors(self._base):
+                path.mkdir(mode=0o700)
             self.is_made = True
-        return self.path
+        return path
 
     async def remove(self) -> None:
         """Remove it with all that was put into it."""

@@ -199,14 +199,15 @@ class Ended:
     """Rows of what it published; they come into being with the change."""
 
     def row(self) -> dict[str, Any]:
-        """Return it as one row of `finish`."""
+        """Return it as one row of `finish`; what is None is left out."""
         end = self.end
-        return {
+        row = {
             "id": str(self.id), "attempt": self.attempt, "outcome": end.outcome, "state": end.state.value,
             "reason": end.reason, "error": end.error, "traceback": end.traceback,
             "result": end.result, "delay_s": end.delay_s, "failed": int(end.failed),
             "progress": self.progress, "peak": self.peak_memory_bytes, "cpu_s": self.cpu_s, "files": self.files or None,
         }  # fmt: skip
+        return {name: value for name, value in row.items() if value is not None}
 
 
 async def finish(ended: Sequence[Ended]) -> list[Moved]:

@@ -147,6 +147,7 @@ class JobQueue:
     async def set_mode(self, queue: str, mode: QueueMode) -> None:
         """Open, pause or drain a queue; workers hear of it at once."""
         await set_mode(queue, mode)
+        await self._modes.read(fresh=True)
         logger.info("queue changed", extra={"queue": queue, "mode": mode.value})
         async with best_effort("news wait for the worker's next look", queue=queue):
             await self.redis.publish(NEWS, to_json([None, None]))

@@ -176,7 +176,7 @@ class Runner:
     async def _attempt(self, claimed: Claimed, run: Run, over: Callable[[], None]) -> None:
         """Run the coroutine and have its end recorded, once: when it ends, or when it is given up."""
         means, job, loop = self._means, self._means.jobs.get(claimed.kind), asyncio.get_running_loop()
-        scratch = ScratchFolder(means.scratch / f"{claimed.id}-{claimed.attempt}")
+        scratch = ScratchFolder(means.scratch, f"{claimed.id}-{claimed.attempt}")
         run.progress = ProgressWriter(self._progress, {claimed.id: claimed.seq})
         if claimed.shared:
             self._open[claimed.kind, claimed.shared] = run
@@ -199,7 +199,8 @@ class Runner:
         run.begin(Times.of(job, claimed, settings.cancel_grace_s), given_up)
         outcome: Outcome = Interrupted()
         try:
-            outcome = await _call(job, claimed, context)
+            with disk_errors(means.scratch):
+                outcome = await _call(job, claimed, context)
         except Exception as error:
             outcome = error
         except asyncio.CancelledError as error:
@@ -263,6 +264,5 @@ async def _call(job: Job[Any, Any] | None, claimed: Claimed, context: JobContext
         params = job.params.model_validate(claimed.params)
     except ValidationError as error:
         raise InvalidParams(f"The stored parameters do not fit {claimed.kind}: {error}.") from error
-    with disk_errors(context.scratch_folder):
-        result: Result = await job.run(context, params)
+    result: Result = await job.run(context, params)
     return result

@@ -4,11 +4,12 @@ import asyncio
 import os
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from arqsvc.errors import BadInput, Conflict, Retryable, Throttled
 from arqsvc.jobs.context import JobContext
-from arqsvc.jobs.declare import FileId, Job, Params, Result, Retries, job
+from arqsvc.jobs.declare import FileId, Job, Limit, Params, Result, Retries, job
 
 QUICK = Retries(tries=3, first_s=0.05, cap_s=0.1)
 
@@ -52,6 +53,8 @@ async def fail(ctx: JobContext, params: Fail) -> Said:
                 raise BadInput("the file is empty", reason="empty")
             case "timeout":
                 raise TimeoutError
+            case "cancel":
+                raise asyncio.CancelledError
             case "unstorable":
                 raise BadInput("half of a character", value="\ud800")
             case "full":
@@ -216,6 +219,135 @@ async def follow_on(ctx: JobContext, params: FollowOn) -> Said:
     return (await ctx.needed(Follow.kind, Said)).result
 
 
+class Linger(Params, kind="test.linger", result=Said, queue="test", timeout_s=30.0, soft_timeout_s=0.5, retries=QUICK):
+    """Wait for ever; when it is cancelled, clean up, return, or stay."""
+
+    folder: Path
+    how: str
+
+
+@job(Linger)
+async def linger(ctx: JobContext, params: Linger) -> Said:
+    (params.folder / "runs").touch()
+    try:
+        await ctx.compute(until_there, params.folder / "go")
+    except asyncio.CancelledError:
+        if params.how == "return":
+            return Said(text="as far as it came")
+        while params.how == "stay":
+            await stay(ctx, params.folder)
+        (params.folder / "cleaned").write_text(str(ctx.interruption))
+        raise
+    return Said(text="went")
+
+
+async def stay(ctx: JobContext, folder: Path) -> None:
+    """Go on whatever is said, and take down how that is refused."""
+    with suppress(asyncio.CancelledError):
+        try:
+            await asyncio.sleep(0.05)
+            await ctx.compute(until_there, folder / "go")
+        except RuntimeError as error:
+            (folder / "refused").write_text(str(error))
+
+
+class Silent(Params, kind="test.silent", result=Said, queue="test", no_progress_s=0.6, retries=QUICK):
+    """Tell progress some times, then no more."""
+
+    folder: Path
+    times: int
+
+
+@job(Silent)
+async def silent(ctx: JobContext, params: Silent) -> Said:
+    for number in range(params.times):
+        await ctx.progress("count", number + 1, 100)
+        await asyncio.sleep(0.3)
+    await ctx.compute(until_there, params.folder / "go")
+    return Said(text="went")
+
+
+class Count(Params, kind="test.count", result=Said, queue="test", retries=QUICK):
+    """Count, keeping a checkpoint; stop at 4 until a file exists."""
+
+    folder: Path
+    upto: int
+
+
+@job(Count)
+async def count(ctx: JobContext, params: Count) -> Said:
+    number = int(ctx.checkpointed or 0)
+    while number < params.upto:
+        (params.folder / f"did-{number}-{ctx.attempt}").touch()
+        number += 1
+        await ctx.checkpoint(number)
+        if number == 4:
+            await ctx.compute(until_there, params.folder / "go")
+    return Said(text=str(number))
+
+
+class Block(Params, kind="test.block", result=Said, queue="test", retries=QUICK):
+    """Block the event loop, the first time."""
+
+    folder: Path
+
+
+@job(Block)
+async def block(ctx: JobContext, params: Block) -> Said:
+    if not (params.folder / "blocked").exists():
+        (params.folder / "blocked").touch()
+        time.sleep(60)  # noqa: ASYNC251 - what must not be done
+    return Said(text="did not block")
+
+
+class OneOfTwo(Params, kind="test.one_of_two", result=Said, queue="test", retries=QUICK):
+    """Run as one of two of its key, until a file exists; says how many of all ran at the same time."""
+
+    folder: Path
+    key: str
+
+    def limits(self) -> tuple[Limit, ...]:
+        return (Limit(f"{self.kind} {self.key}", at_once=2),)
+
+
+@job(OneOfTwo)
+async def one_of_two(ctx: JobContext, params: OneOfTwo) -> Said:
+    runs = params.folder / f"runs-{ctx.job_id}"
+    runs.touch()
+    try:
+        await ctx.compute(until_there, params.folder / "go")
+        return Said(text=str(len(list(params.folder.glob("runs-*")))))
+    finally:
+        runs.unlink()
+
+
+class Paced(Params, kind="test.paced", result=Said, queue="test", retries=QUICK):
+    """Be one of two a second."""
+
+    def limits(self) -> tuple[Limit, ...]:
+        return (Limit(self.kind, starts=2, per_s=1.0),)
+
+
+@job(Paced)
+async def paced(ctx: JobContext, params: Paced) -> Said:
+    return Said(text="paced")
+
+
+class RetryFor(
+    Params,
+    kind="test.retry_for",
+    result=Said,
+    queue="test",
+    retries=Retries(tries=1000, first_s=0.1, cap_s=0.1, retry_for_s=1.0),
+):
+    """Fail for as long as it may."""
+
+
+@job(RetryFor)
+async def retry_for(ctx: JobContext, params: RetryFor) -> Said:
+    raise Retryable("not yet", delay_s=0.3)
+
+
 class Unserved(Params, kind="test.unserved", result=Said, queue="unserved"):
     """Wait for ever: no worker serves its queue."""
 
@@ -225,6 +357,9 @@ async def unserved(ctx: JobContext, params: Unserved) -> Said:
     return Said(text="")
 
 
-ALL = (say, fail, wait, too_slow, step, eat, read, share, follow, follow_both, follow_on, unserved)
+ALL = (
+    say, fail, wait, too_slow, step, eat, read, share, follow, follow_both, follow_on, linger, silent, count, block,
+    one_of_two, paced, retry_for, unserved,
+)  # fmt: skip
 JOBS = {one.params.kind: one for one in ALL if isinstance(one, Job)}
 PARAMS = {kind: one.params for kind, one in JOBS.items()}
