@@ -91,6 +91,19 @@ class Client:
         """Queue a failed or cancelled job again; returns it."""
         return await self._json("POST", f"/jobs/{quote(job, safe='')}/retry")
 
+    async def queues(self) -> list[dict[str, Any]]:
+        """Return the queues as they stand."""
+        items: list[dict[str, Any]] = (await self._json("GET", "/queues"))["items"]
+        return items
+
+    async def change_queue(self, queue: str, verb: str) -> dict[str, Any]:
+        """`pause`, `resume` or `drain` a queue; returns its mode."""
+        return await self._json("POST", f"/queues/{quote(queue, safe='')}/{verb}")
+
+    async def purge(self, queue: str, reason: str | None = None) -> dict[str, Any]:
+        """Cancel all that waits in a queue; returns how many jobs that were."""
+        return await self._json("POST", f"/queues/{quote(queue, safe='')}/purge", json={"reason": reason})
+
     async def follow(self, job: str) -> AsyncIterator[dict[str, Any]]:
         """Yield the events of a job until its final state; a lost connection is taken up where it broke.
 

@@ -246,12 +246,13 @@ def jobs_watch(job: str, **given: Any) -> None:
 
 @jobs.command("cancel")
 @click.argument("job")
+@click.option("--reason", help="Why; it is kept with the job.")
 @STATE
-def jobs_cancel(job: str, **given: Any) -> None:
+def jobs_cancel(job: str, reason: str | None, **given: Any) -> None:
     """End a job."""
     from arqsvc.cli.jobs import act as main
 
-    run(main, "cancel", job, **given)
+    run(main, "cancel", job, reason, **given)
 
 
 @jobs.command("retry")
@@ -261,7 +262,7 @@ def jobs_retry(job: str, **given: Any) -> None:
     """Queue a failed or cancelled job again."""
     from arqsvc.cli.jobs import act as main
 
-    run(main, "retry", job, **given)
+    run(main, "retry", job, None, **given)
 
 
 @jobs.command("submit")
@@ -280,3 +281,44 @@ def jobs_submit(kind: str, params: tuple[str, ...], **given: Any) -> None:
     from arqsvc.cli.jobs import submit as main
 
     run(main, kind, params, **given)
+
+
+@commands.group()
+def queues() -> None:
+    """Queues of a running service: ARQSVC_URL and ARQSVC_API_KEY, or the instance that holds the state folder."""
+
+
+@queues.command("list")
+@JSON
+@STATE
+def queues_list(as_json: bool, **given: Any) -> None:
+    """List the queues: mode, depth, age of the oldest job, rates, workers."""
+    from arqsvc.cli.queues import list_queues as main
+
+    run(main, as_json, **given)
+
+
+def _queue_command(verb: str, said: str) -> None:
+    @queues.command(verb, help=said)
+    @click.argument("queue")
+    @STATE
+    def command(queue: str, **given: Any) -> None:
+        from arqsvc.cli.queues import change as main
+
+        run(main, verb, queue, **given)
+
+
+_queue_command("pause", "Start nothing more of a queue; what runs goes on, new jobs are taken in.")
+_queue_command("resume", "Let a paused or draining queue go on.")
+_queue_command("drain", "Take in no new jobs; what is there is done.")
+
+
+@queues.command("purge")
+@click.argument("queue")
+@click.option("--reason", help="Why; it is kept with each job.")
+@STATE
+def queues_purge(queue: str, reason: str | None, **given: Any) -> None:
+    """Cancel all that waits in a queue; what runs goes on."""
+    from arqsvc.cli.queues import purge as main
+
+    run(main, queue, reason, **given)

@@ -71,10 +71,10 @@ async def watch(settings: Settings, job: str) -> int:
     return 0 if state in {"succeeded", ""} else 1
 
 
-async def act(settings: Settings, verb: str, job: str) -> int:
+async def act(settings: Settings, verb: str, job: str, reason: str | None) -> int:
     """Cancel or retry a job, and print what it is then."""
     async with client_of(settings) as client:
-        done = await (client.cancel(job) if verb == "cancel" else client.retry(job))
+        done = await (client.cancel(job, reason) if verb == "cancel" else client.retry(job))
     asked = ", to be cancelled" if done["state"] == "running" and done["cancel_requested_at"] else ""
     click.echo(f"{done['id']} {done['state']}{asked}")
     return 0

@@ -17,6 +17,7 @@ from arqsvc.errors import CannotStart
 from arqsvc.families import CHILD_MODULES, load_jobs, load_params, load_settings
 from arqsvc.infra.db import migrate as migrate_database
 from arqsvc.infra.db import open_db
+from arqsvc.infra.memory import settle
 from arqsvc.jobs.queue import known_queues
 from arqsvc.logs import log_to
 from arqsvc.settings import Settings
@@ -66,6 +67,7 @@ async def up(settings: Settings) -> int:
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
         async with running_instance(settings) as instance:
+            settle()
             link = await create_secret(KeyKind.LINK, owner="default", name="browser", life=LINK_LIFE)
             click.echo(f"arqsvc {__version__} at {instance.url}  (state: {settings.state_dir})")
             click.echo(f"Open once, within 15 minutes: {instance.url}/login?token={link}")
@@ -80,6 +82,7 @@ async def api(settings: Settings) -> int:
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop, listening_on(settings.host, settings.port) as listening:
         async with serving(create_app(settings, load_params()), listening) as address:
+            settle()
             click.echo(f"arqsvc {__version__} API at {address}")
             sys.stdout.flush()
             await stop.wait()
@@ -96,6 +99,7 @@ async def worker(settings: Settings) -> int:
     queues = settings.served or dict.fromkeys(known_queues(load_params(), settings.routed), settings.concurrency)
     with stopped_by_signals() as stop:
         async with open_worker(settings, queues, load_jobs, CHILD_MODULES, families) as process:
+            settle()
             await process.run(stop)
     return 0
 

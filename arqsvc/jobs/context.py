@@ -78,11 +78,6 @@ class JobContext:
         return self._scratch.made()
 
     @property
-    def scratch_folder(self) -> Path:
-        """Where `scratch` is, or would be."""
-        return self._scratch.path
-
-    @property
     def interruption(self) -> Interruption | None:
         """Why the coroutine is being cancelled: by a user, a limit, or because the worker stops; None while it is not.
 

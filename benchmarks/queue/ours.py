@@ -20,6 +20,7 @@ from arqsvc.cli.instance import listening_on, serving
 from arqsvc.cli.services import stopped_by_signals
 from arqsvc.client import Client
 from arqsvc.infra.db import migrate, open_db
+from arqsvc.infra.memory import settle
 from arqsvc.infra.redis import open_redis
 from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.context import JobContext
@@ -103,6 +104,7 @@ async def work() -> None:
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
         async with open_worker(settings, {QUEUE: settings.concurrency}, lambda: JOBS, (), {}) as worker:
+            settle()
             await worker.run(stop)
 
 
@@ -113,6 +115,7 @@ async def serve(address: Path) -> None:
     params = {kind.kind: kind for kind in PARAMS.values()}
     with stopped_by_signals() as stop, listening_on("127.0.0.1", 0) as listening:
         async with serving(create_app(settings, params), listening) as url:
+            settle()
             new = address.with_suffix(".new")
             new.write_text(json.dumps(url))
             new.replace(address)

@@ -1,0 +1,44 @@
+"""`arqsvc queues`: what the queues hold, and what an operator does with one."""
+
+import json
+
+import click
+from rich.table import Table
+
+from arqsvc.cli.jobs import client_of
+from arqsvc.cli.progress import print_table
+from arqsvc.settings import Settings
+
+COLUMNS = ("queue", "mode", "queued", "running", "scheduled", "blocked", "oldest", "in/s", "out/s", "workers")
+
+
+async def list_queues(settings: Settings, as_json: bool) -> int:
+    """Print the queues, as a table or as JSON."""
+    async with client_of(settings) as client:
+        queues = await client.queues()
+    if as_json:
+        click.echo(json.dumps(queues, indent=2))
+        return 0
+    table = Table(*COLUMNS, box=None)
+    for one in queues:
+        numbers = (one["queued"], one["running"], one["scheduled"], one["blocked"])
+        rates = (f"{one['oldest_s']:.0f} s", f"{one['in_per_s']:.2f}", f"{one['out_per_s']:.2f}")
+        table.add_row(one["queue"], one["mode"], *(f"{n:,}" for n in numbers), *rates, str(one["workers"]))
+    print_table(table)
+    return 0
+
+
+async def change(settings: Settings, verb: str, queue: str) -> int:
+    """Pause, resume or drain a queue, and print what it does then."""
+    async with client_of(settings) as client:
+        done = await client.change_queue(queue, verb)
+    click.echo(f"{done['queue']} {done['mode']}")
+    return 0
+
+
+async def purge(settings: Settings, queue: str, reason: str | None) -> int:
+    """Cancel all that waits in a queue, and print how much that was."""
+    async with client_of(settings) as client:
+        done = await client.purge(queue, reason)
+    click.echo(f"{done['queue']}: {done['purged']:,} jobs cancelled")
+    return 0
