@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 CLIENT_FILE = "client.json"
 SHUTDOWN_S = 3
 """Seconds that open requests get once the API is told to stop."""
-KILL_S = 5.0
+KILL_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)

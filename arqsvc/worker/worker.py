@@ -43,6 +43,8 @@ BEHIND_S = 0.01
 """Seconds until the next look whether the ledger has caught up."""
 TICK_S = 1.0
 """Seconds between two signs that the event loop is not blocked."""
+LAST_ENDS_S = 15.0
+"""Longest time for which a worker that stops waits until its last ends are recorded."""
 UNBLOCK_S = 0.05
 """Seconds between two tries to call a waiting connection back."""
 
@@ -196,7 +198,9 @@ class WorkerProcess:
                 await stop.wait()
                 await self._each(QueueWorker.stop)
             await self._drain(stop)
-            await self._runner.recorder.idle()
+            with suppress(TimeoutError):  # with the database away for longer, the lease sees to what is not recorded
+                async with asyncio.timeout(LAST_ENDS_S):
+                    await self._runner.recorder.idle()
             if self._runner.left:
                 logger.error("ended although coroutines that were cancelled go on", extra={"runs": self._runner.left})
                 os._exit(1)
