@@ -48,7 +48,9 @@ async def submit(request: Request) -> Response:
     if options.queue and options.queue not in known:
         raise fault("/queue", f"{options.queue[:64]!r} is not a queue. Queues: {', '.join(known)}.")
     job = await _queue(request).submit(params, owner=caller.owner, options=options)
-    return await _answer(request, job, caller, status=202)
+    needs = await needs_of([job]) if params.needs() else []
+    new = _job_as_json(await JobRecord.get(id=job), needs, (), (), None)
+    return JSONResponse(new, 202, headers={"Location": f"/api/v1/jobs/{job}"})
 
 
 async def show(request: Request) -> Response:

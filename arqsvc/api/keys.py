@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from starlette.requests import HTTPConnection
 from tortoise import fields
@@ -13,6 +14,7 @@ from tortoise.models import Model
 from uuid6 import uuid7
 
 from arqsvc.errors import Forbidden, Rejected, Unauthorized
+from arqsvc.infra.db import rows
 
 COOKIE = "arqsvc_session"
 LINK_LIFE = timedelta(minutes=15)
@@ -116,9 +118,23 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     return Caller(key.owner, key.name)
 
 
-async def _find(secret: str, kind: KeyKind) -> KeyRecord | None:
-    key = await KeyRecord.get_or_none(digest=_digest(secret), kind=kind)
-    return key if key and (key.expires_at is None or key.expires_at > datetime.now(UTC)) else None
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret that is valid now."""
+
+    id: UUID
+    owner: str
+    name: str
+
+
+async def _find(secret: str, kind: KeyKind) -> _Secret | None:
+    """Return a secret of this kind, unless it has expired; one statement, since every request asks for it."""
+    found = await rows(
+        """SELECT id, owner, name FROM api_key
+        WHERE digest = $1 AND kind = $2 AND (expires_at IS NULL OR expires_at > now())""",
+        [_digest(secret), kind.value],
+    )
+    return _Secret(**found[0]) if found else None
 
 
 def _refuse_foreign_pages(connection: HTTPConnection) -> None:
