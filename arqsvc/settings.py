@@ -4,6 +4,7 @@ A family has knobs of its own in its `settings.py`, of the same base, so that th
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -15,6 +16,8 @@ from arqsvc.errors import CannotStart
 PREFIX = "ARQSVC_"
 MOST_AT_ONCE = 64
 """Most jobs that one worker runs at a time in one queue."""
+MOST_WORKERS = 64
+"""Most worker processes that one `arqsvc worker` keeps."""
 
 
 class EnvironmentSettings(BaseModel):
@@ -45,6 +48,14 @@ class EnvironmentSettings(BaseModel):
     def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:
         """Return the defaults that depend on the environment."""
         return {}
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables from which a child reads these settings, secrets included."""
+        return {
+            PREFIX + name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for name, value in self
+            if value is not None
+        }
 
     @classmethod
     def _fault(cls, fault: Any) -> str:
@@ -128,6 +139,18 @@ class Settings(EnvironmentSettings):
     stall_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds for which a transfer may stand still, or bring less than 1 KiB a second, before it is taken up anew."""
 
+    autoscale: str = ""
+    """Fewest and most worker processes that `arqsvc worker` keeps on its host, as `MIN:MAX`. Unset: one, itself."""
+
+    autoscale_wait_s: float = Field(default=5.0, gt=0, le=86400)
+    """Seconds for which a job may be queued before another worker starts; the next after that starts as much later."""
+
+    autoscale_idle_s: float = Field(default=60.0, gt=0, le=86400)
+    """Seconds for which nothing waits and a worker's worth of slots stands idle before one of the workers stops."""
+
+    autoscale_cpu: float = Field(default=0.9, gt=0, le=1)
+    """Fraction of the host's CPU time, 0..1, above which no other worker starts; 1 for whatever is used."""
+
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
@@ -159,6 +182,15 @@ class Settings(EnvironmentSettings):
                 raise ValueError(f"{one}: a queue runs 1 to {MOST_AT_ONCE} jobs at a time")
         return value
 
+    @field_validator("autoscale")
+    @classmethod
+    def _fewest_and_most(cls, value: str) -> str:
+        if value:
+            found = re.fullmatch(r"([0-9]{1,3}):([0-9]{1,3})", value)
+            if not found or not 1 <= int(found[1]) <= int(found[2]) <= MOST_WORKERS:
+                raise ValueError(f"must be MIN:MAX, two whole numbers with 1 <= MIN <= MAX <= {MOST_WORKERS}")
+        return value
+
     @model_validator(mode="after")
     def _outlives_beats(self) -> Self:
         if self.lease_s < 3 * self.heartbeat_s:
@@ -185,6 +217,12 @@ class Settings(EnvironmentSettings):
         """The queues that a worker serves, with the jobs that it runs at a time in each; empty for all."""
         parts = (one.partition(":") for one in _listed(self.queues))
         return {queue: int(number) if number else self.concurrency for queue, _, number in parts}
+
+    @property
+    def fleet(self) -> tuple[int, int] | None:
+        """The fewest and the most worker processes that a worker command keeps; None for one, itself."""
+        least, _, most = self.autoscale.partition(":")
+        return (int(least), int(most)) if most else None
 
     @classmethod
     def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def test_only_our_own_names_are_read() -> None:
         ({"ARQSVC_PORT": "70000"}, "ARQSVC_PORT='70000'"),
         ({"ARQSVC_CONCURRENCY": "0"}, "ARQSVC_CONCURRENCY"),
         ({"ARQSVC_LOG_LEVEL": "loud"}, "ARQSVC_LOG_LEVEL"),
+        *(({"ARQSVC_AUTOSCALE": wrong}, wrong) for wrong in ("2:1", "0:3", "1:65", "3", "a:b", "1:2:3", "1:", "١:٢")),
         ({"ARQSVC_LEASE_S": "6"}, "ARQSVC_LEASE_S=6 is below three heartbeats of 5 s"),
     ],
 )
@@ -39,6 +40,16 @@ def test_a_wrong_value_is_named(environ: dict[str, str], said: str) -> None:
     with pytest.raises(CannotStart, match="Wrong setting") as error:
         Settings.read(environ)
     assert said in error.value.detail
+
+
+def test_a_fleet_has_a_fewest_and_a_most() -> None:
+    assert Settings.read({"ARQSVC_AUTOSCALE": "1:8"}).fleet == (1, 8)
+    assert Settings.read({"ARQSVC_AUTOSCALE": ""}).fleet is None
+
+
+def test_a_child_reads_the_same_settings() -> None:
+    settings = Settings.read({"ARQSVC_API_KEY": "geheim", "ARQSVC_LEASE_S": "30"}, port=0)
+    assert Settings.read(settings.environment()) == settings
 
 
 def test_a_secret_is_not_shown() -> None:

@@ -151,10 +151,11 @@ def api(**given: Any) -> None:
 @commands.command()
 @click.option("-q", "--queues", help="Queues to serve, as NAME,... or NAME:JOBS-AT-A-TIME,...  [default: all]")
 @click.option("--concurrency", type=click.IntRange(1, 64), help="Jobs at a time in each queue.")
+@click.option("--autoscale", metavar="MIN:MAX", help="Keep MIN to MAX workers, by how long jobs wait and by CPU.")
 @LOG_LEVEL
 @LOG_FILE
 def worker(**given: Any) -> None:
-    """Run a worker, on ARQSVC_REDIS_URL and ARQSVC_DATABASE_URL."""
+    """Run a worker, or as many as are needed, on ARQSVC_REDIS_URL and ARQSVC_DATABASE_URL."""
     from arqsvc.cli.services import worker as main
 
     run(main, **given)

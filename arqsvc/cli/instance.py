@@ -27,7 +27,7 @@ from arqsvc.infra.guarded import guarded
 from arqsvc.infra.http import make_client
 from arqsvc.infra.state import hold_state, runtime_folder
 from arqsvc.infra.supervise import supervise, task_group
-from arqsvc.settings import PREFIX, Settings
+from arqsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -198,22 +198,13 @@ async def _worker(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _run_worker(settings: Settings) -> None:
-    """Run a worker of all queues in a child, for as long as it lives."""
+    """Run a worker of all queues, or a fleet of them, in a child, for as long as it lives."""
+    longer_s = settings.cancel_grace_s + KILL_S if settings.fleet else 0.0  # a fleet waits for its workers
     async with guarded(
         [sys.executable, "-m", "arqsvc", "worker"],
         stop_signal=SIGTERM,
-        grace_s=settings.drain_s + KILL_S,
-        env={**os.environ, **_environment(settings)},
+        grace_s=settings.drain_s + KILL_S + longer_s,
+        env={**os.environ, **settings.environment()},
     ) as worker:
         code = await worker.wait()
     raise ChildDied(f"The worker ended with exit code {code}; its log says why.", exitcode=code)
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return the settings as the environment of a child."""
-    found = {}
-    for name, value in settings:
-        if value is not None:
-            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            found[PREFIX + name.upper()] = text
-    return found

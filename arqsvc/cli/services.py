@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from signal import SIGINT, SIGTERM
 
@@ -90,17 +90,34 @@ async def api(settings: Settings) -> int:
 
 
 async def worker(settings: Settings) -> int:
-    """Run a worker until SIGTERM or Ctrl-C; then it drains. A second signal ends it at once."""
-    from arqsvc.worker.worker import open_worker
-
+    """Run a worker, or a fleet of them, until SIGTERM or Ctrl-C; then they drain. A second signal ends them at once."""
     families = load_settings(os.environ)
     log_to(settings.log_level, settings.log_file)
     os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "matplotlib"))  # else it writes into ~/.cache
     queues = settings.served or dict.fromkeys(known_queues(load_params(), settings.routed), settings.concurrency)
+    if settings.fleet:
+        return await _fleet(settings, queues)
+    from arqsvc.worker.worker import open_worker
+
     with stopped_by_signals() as stop:
         async with open_worker(settings, queues, load_jobs, CHILD_MODULES, families) as process:
             settle()
             await process.run(stop)
+    return 0
+
+
+async def _fleet(settings: Settings, queues: Mapping[str, int]) -> int:
+    """Keep as many workers running, each a process of its own, as these queues need."""
+    from arqsvc.worker.autoscale import autoscale
+
+    kinds = {kind.queue for kind in load_params().values()} | {queue for _, queue in settings.routed}
+    if unknown := set(queues) - kinds:  # else each worker would say so, again and again
+        known = ", ".join(sorted(kinds))
+        raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {known}.")
+    one = settings.model_copy(update={"autoscale": ""})
+    command, env = [sys.executable, "-m", "arqsvc", "worker"], {**os.environ, **one.environment()}
+    with stopped_by_signals() as stop:
+        await autoscale(settings, queues, command, env, stop)
     return 0
 
 
