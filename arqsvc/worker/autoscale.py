@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """Seconds between two looks. A job that is queued for as long has waited; one just submitted has not."""
-KILL_S = 5.0
+KILL_S = 20.0
 """Seconds beyond drain and clean-up that a worker gets to end before it is killed."""
 
 
