@@ -39,6 +39,8 @@ DUE_S = 0.5
 """Seconds between two looks for scheduled jobs whose time has come."""
 UNRECORDED = 4
 """How many times as many jobs as run at a time may have ended and not yet be written: the ledger is that far behind."""
+CHILDREN = 200
+"""Most computations of a worker at a time; further ones wait for a child. The fork server takes no more than 300."""
 BEHIND_S = 0.01
 """Seconds until the next look whether the ledger has caught up."""
 TICK_S = 1.0
@@ -285,7 +287,7 @@ async def open_worker(
     """
     async with AsyncExitStack() as stack:
         concurrency = sum(queues.values())
-        pool = await stack.enter_async_context(Pool(size=concurrency, preload=preload))
+        pool = await stack.enter_async_context(Pool(size=min(concurrency, CHILDREN), preload=preload))
         jobs = load()
         known = {job.params.queue for job in jobs.values()} | {queue for _, queue in settings.routed}
         if unknown := set(queues) - known:
