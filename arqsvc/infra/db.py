@@ -5,6 +5,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -48,6 +49,7 @@ MODELS = (
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _MIGRATION_LOCK = 0x61727173
+_transaction: ContextVar[asyncpg.Connection | None] = ContextVar("arqsvc_transaction", default=None)
 
 
 def connection_arguments(database_url: str) -> dict[str, Any]:
@@ -180,7 +182,24 @@ async def migrate(database_url: str) -> list[str]:
     return applied
 
 
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """Make one transaction of all that the block executes through `rows`.
+
+    Tortoise's own cannot be used: when it fails to begin, all that the same task executes later goes to its dead
+    connection (tortoise/tortoise-orm:tortoise/backends/base/client.py, `TransactionContextPooled.__aenter__`).
+    """
+    async with Tortoise.get_connection("default").acquire_connection() as connection, connection.transaction():
+        token = _transaction.set(connection)
+        try:
+            yield
+        finally:
+            _transaction.reset(token)
+
+
 async def rows(sql: str, values: Sequence[Any] = ()) -> Sequence[Mapping[str, Any]]:
     """Run one statement that returns rows; ours begin with WITH or SELECT, so that Tortoise hands the rows on."""
+    if connection := _transaction.get():
+        return [dict(row) for row in await connection.fetch(sql, *values)]
     found: Sequence[Mapping[str, Any]] = await Tortoise.get_connection("default").execute_query_dict(sql, list(values))
     return found

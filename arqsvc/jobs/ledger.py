@@ -20,9 +20,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tortoise.transactions import in_transaction
-
-from arqsvc.infra.db import rows
+from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs.record import State
 
 MAX_LOSSES = 3
@@ -165,7 +163,7 @@ async def start(deliveries: Sequence[tuple[UUID, int]], worker: str, lease_s: fl
 
 async def _start_shared(job: UUID, dispatch: int, worker: str, lease_s: float) -> list[Moved]:
     """Start a job that may share a run; one at a time of those that could share, so that each sees the one before."""
-    async with in_transaction():
+    async with transaction():
         locked = await rows(
             """SELECT pg_advisory_xact_lock(hashtextextended(kind || ' ' || shared, 0)) FROM job
             WHERE id = $1 AND state = 'queued' AND dispatch = $2 AND shared IS NOT NULL""",

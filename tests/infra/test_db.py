@@ -2,13 +2,16 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tortoise import Tortoise
 
 from arqsvc.errors import CannotStart
-from arqsvc.infra.db import connect, connection_arguments, open_db, tortoise_config
+from arqsvc.infra.db import UNAVAILABLE, connect, connection_arguments, open_db, rows, tortoise_config, transaction
+from benchmarks.chaos.link import Link
 
 COLUMNS = """SELECT table_name, column_name, data_type, is_nullable, column_default, character_maximum_length
 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"""
@@ -85,3 +88,17 @@ def test_a_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(CannotStart, match="ARQSVC_DATABASE_URL") as error:
         connection_arguments(url)
     assert "gehe" not in error.value.detail
+
+
+async def test_a_transaction_that_cannot_begin_leaves_the_task_a_database(database_url: str) -> None:
+    url = urlsplit(database_url)
+    link = Link(Path(parse_qs(url.query)["host"][0], ".s.PGSQL.5432"))
+    async with link.listening(), open_db(f"postgres://arqsvc@127.0.0.1:{link.port}{url.path}?sslmode=disable"):
+        assert await rows("SELECT 1 AS one") == [{"one": 1}]
+        link.break_all()
+        with pytest.raises(UNAVAILABLE):
+            async with transaction():
+                pass
+        async with transaction():
+            assert await rows("SELECT 2 AS two") == [{"two": 2}]
+        assert await rows("SELECT 3 AS three") == [{"three": 3}]
