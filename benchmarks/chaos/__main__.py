@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -24,18 +25,23 @@ from benchmarks.chaos.trial import Outcome, tried
 
 def show(outcome: Outcome) -> None:
     """Print what came of a trial."""
-    verdict, restarts_s = outcome.verdict, outcome.verdict.restarts_s
+    verdict = outcome.verdict
     print(f"accepted {verdict.accepted:,} = ended {verdict.accepted - verdict.lost:,}; lost {verdict.lost}")
     print(f"in the ledger {verdict.ledger:,}, with what was needed or not answered; not ended {verdict.unended}")
     print("ended as: " + "; ".join(f"{how} {count:,}" for how, count in verdict.states.items()))
     print(f"effects twice {verdict.twice}: " + "; ".join(f"{what} {count}" for what, count in verdict.doubts.items()))
     print(f"attempts that outlived their worker's lease, and of which nothing was recorded: {verdict.outlived}")
     print(f"attempts taken from a worker that nothing had happened to: {verdict.unfounded}")
-    if restarts_s:
-        print(f"kill to restart: p50 {median(restarts_s):.1f} s, max {restarts_s[-1]:.1f} s, {len(restarts_s)} jobs")
+    print(f"{len(verdict.restarts_s)} attempts were killed with their worker")
+    if verdict.restarts_s:
+        print(f"kill to queued again: {spread(verdict.rescues_s)}; kill to restart: {spread(verdict.restarts_s)}")
     print("disturbances: " + "; ".join(f"{what} {count}" for what, count in sorted(outcome.happened.items())))
     print(f"processes that ended by themselves, by exit code: {dict(outcome.exits) or 'none'}")
     print(f"chaos {outcome.chaos_s:.0f} s, then {outcome.quiet_s:.1f} s to the last end")
+
+
+def spread(waits_s: Sequence[float]) -> str:
+    return f"p50 {median(waits_s):.1f} s, max {waits_s[-1]:.1f} s"
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ without the ledger. All times are of this machine's one clock, as PostgreSQL's a
 """
 
 import asyncio
-import os
 import struct
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from uuid import UUID
 from arqsvc.errors import Retryable
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Params, Result, Retries, job
+from benchmarks.chaos.compute import write_slowly
 
 QUEUE = "chaos"
 AGAIN = Retries(tries=8, first_s=0.2, cap_s=1.0)
@@ -100,12 +100,6 @@ async def compute(ctx: JobContext, params: Compute) -> Done:
     await ctx.publish(path)
     _mark(ctx, done=True)
     return Done(n=params.n)
-
-
-def write_slowly(path: Path, n: int) -> None:
-    """Write a number, in a child, over a quarter of a second."""
-    time.sleep(0.25)
-    path.write_text(f"{n} of {os.getpid()}")
 
 
 class Fail(Params, kind="chaos.fail", result=Done, queue=QUEUE, retries=AGAIN):

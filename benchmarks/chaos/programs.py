@@ -17,7 +17,7 @@ from benchmarks.chaos.kinds import JOBS, PARAMS, QUEUE
 async def work(settings: Settings) -> None:
     """Run a worker until SIGTERM."""
     with stopped_by_signals() as stop:
-        async with open_worker(settings, [QUEUE], lambda: JOBS, (), {}) as worker:
+        async with open_worker(settings, [QUEUE], lambda: JOBS, ("benchmarks.chaos.compute",), {}) as worker:
             await worker.run(stop.wait)
 
 

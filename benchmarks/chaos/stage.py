@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from arqsvc.infra.db import migrate, open_db
 from arqsvc.infra.embedded import Embedded, embedded_postgres, embedded_redis
 from arqsvc.infra.guarded import Guarded, guarded
 from arqsvc.infra.state import runtime_folder
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import task_group
 from arqsvc.settings import Settings
 from benchmarks.chaos.kinds import marks_file
 from benchmarks.chaos.link import Link
@@ -113,6 +113,18 @@ class Kept:
                 self.exit_codes.append(await self.process.wait())
 
 
+@asynccontextmanager
+async def running(processes: Sequence[Kept]) -> AsyncIterator[None]:
+    """Keep these running for the block."""
+    async with task_group() as group:
+        tasks = [group.create_task(each.run()) for each in processes]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
 class Links(NamedTuple):
     """The ways of a worker to its servers."""
 
@@ -162,8 +174,7 @@ async def open_stage(folder: Path, plan: Plan) -> AsyncIterator[Stage]:
             await stack.enter_async_context(link.listening())
         api = Kept("serve", settings.model_copy(update={"log_file": folder / "api.log"}))
         workers = [Kept("work", _linked(settings, folder / f"worker{n}.log", pair)) for n, pair in enumerate(links)]
-        named = [("api", api), *((f"worker{number}", worker) for number, worker in enumerate(workers))]
-        await stack.enter_async_context(supervised([(name, kept.run) for name, kept in named]))
+        await stack.enter_async_context(running([api, *workers]))
         yield Stage(settings, redis, state / "redis", database, api, workers, links, key)
 
 

@@ -85,8 +85,10 @@ class Verdict:
     """Attempts that went on after their job had been given to another: nothing of theirs was recorded."""
     unfounded: int
     """Attempts taken from a worker that was neither killed, nor stopped, nor cut off."""
+    rescues_s: Sequence[float]
+    """For each job of a killed worker: from the kill until it was queued again, in seconds, ascending."""
     restarts_s: Sequence[float]
-    """For each job of a killed worker: from the kill to the start of its next attempt, in seconds, ascending."""
+    """For each of these: from the kill to the start of its next attempt, in seconds, ascending."""
 
     @property
     def twice(self) -> int:
@@ -109,6 +111,7 @@ async def reach_verdict(
     doubts["two at a time, and both recorded"] = _both_recorded(attempts, work)
     states = {row["how"]: row["count"] for row in await ledger.fetch(STATES)}
     lost = [each for each in attempts if each.outcome == "lost" and each.key in work]
+    killed = list(_killed(attempts, disturber.kills))
     return Verdict(
         accepted=len(accepted),
         lost=await ledger.fetchval(LOST, accepted),
@@ -118,7 +121,8 @@ async def reach_verdict(
         doubts=doubts,
         outlived=sum(work[each.key][1] > each.finished_s for each in lost),
         unfounded=sum(each.pid not in disturber.suspects for each in lost),
-        restarts_s=sorted(_restarts_s(attempts, disturber.kills)),
+        rescues_s=sorted(attempt.finished_s - at_s for attempt, _, at_s in killed),
+        restarts_s=sorted(later.started_s - at_s for _, later, at_s in killed),
     )
 
 
@@ -143,13 +147,15 @@ def _both_recorded(attempts: Iterable[Attempt], work: Work) -> int:
     )
 
 
-def _restarts_s(attempts: Iterable[Attempt], kills: Sequence[tuple[int, float]]) -> Iterator[float]:
-    """Yield, for each attempt that a kill ended, the time from the kill to the start of the next."""
+def _killed(
+    attempts: Iterable[Attempt], kills: Sequence[tuple[int, float]]
+) -> Iterator[tuple[Attempt, Attempt, float]]:
+    """Yield each attempt that a kill ended, the next of its job, and the time of the kill."""
     for lost, later in pairwise(attempts):
         if lost.outcome == "lost" and later.job_id == lost.job_id:
-            for pid, killed_s in kills:
-                if pid == lost.pid and lost.started_s <= killed_s <= lost.finished_s:
-                    yield later.started_s - killed_s
+            for pid, at_s in kills:
+                if pid == lost.pid and lost.started_s <= at_s <= lost.finished_s:
+                    yield lost, later, at_s
 
 
 def unexpected(exit_codes: Iterable[int]) -> Counter[int]:
