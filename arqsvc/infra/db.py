@@ -9,10 +9,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from weakref import WeakSet
 
 import asyncpg
 from tortoise import Tortoise
-from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
 from arqsvc.errors import CannotStart
@@ -107,8 +107,34 @@ def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]
     }
 
 
+class _Connection(asyncpg.Connection):
+    """A connection of a pool."""
+
+    __slots__ = ()
+
+    def break_off(self) -> None:
+        """End it as a network does that breaks; asyncpg's `terminate` leaves a statement half done without a word."""
+        self._transport.abort()  # type: ignore[attr-defined]  # the stubs leave it out
+
+
+class Connections:
+    """The open connections of a pool."""
+
+    def __init__(self) -> None:
+        self._open = WeakSet[_Connection]()
+
+    async def note(self, connection: _Connection) -> None:
+        """Add one; the pool calls this."""
+        self._open.add(connection)
+
+    def drop(self) -> None:
+        """Break them: what waits on one that has become deaf fails now, and may be tried again on another."""
+        for connection in list(self._open):
+            connection.break_off()
+
+
 @asynccontextmanager
-async def open_db(database_url: str, *, pool_size: int = 10) -> AsyncIterator[BaseDBAsyncClient]:
+async def open_db(database_url: str, *, pool_size: int = 10) -> AsyncIterator[Connections]:
     """Open the pool that all of Tortoise uses in this process; checks that the schema is the one of this version.
 
     Raises:
@@ -121,9 +147,11 @@ async def open_db(database_url: str, *, pool_size: int = 10) -> AsyncIterator[Ba
         )
     if there - ours:
         raise CannotStart(f"The database was migrated by a newer arqsvc ({max(there - ours)}). Install that version.")
-    await Tortoise.init(config=tortoise_config(database_url, pool_size=pool_size), _enable_global_fallback=True)
+    config, connections = tortoise_config(database_url, pool_size=pool_size), Connections()
+    config["connections"]["default"]["credentials"] |= {"init": connections.note, "connection_class": _Connection}
+    await Tortoise.init(config=config, _enable_global_fallback=True)
     try:
-        yield Tortoise.get_connection("default")
+        yield connections
     finally:
         await Tortoise.close_connections()
 

@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -53,12 +53,23 @@ def new_worker_id() -> str:
 
 
 class Lease:
-    """This worker's claim to be alive. `steady` says whether it may judge others."""
+    """This worker's claim to be alive. `steady` says whether it may judge others.
+
+    `on_return` is called, in the thread of the heartbeat, when one arrives after others have failed.
+    """
 
     def __init__(
-        self, database_url: str, worker: str, queues: Sequence[str], *, concurrency: int, every_s: float
+        self,
+        database_url: str,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        concurrency: int,
+        every_s: float,
+        on_return: Callable[[], object],
     ) -> None:
         self.worker = worker
+        self._on_return = on_return
         self._database_url = database_url
         self._row = (worker, socket.gethostname(), os.getpid(), json.dumps(list(queues)), concurrency)
         self._every_s = every_s
@@ -109,6 +120,8 @@ class Lease:
     async def _beat(self, connection: asyncpg.Connection) -> None:
         while not self._stopped.is_set():
             await connection.execute(_BEAT, *self._row, timeout=self._every_s)
+            if self._since is None and self._first.is_set():
+                self._on_return()
             self._since = self._since or time.monotonic()
             self._first.set()
             await asyncio.to_thread(self._stopped.wait, self._every_s)

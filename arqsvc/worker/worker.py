@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -223,9 +224,11 @@ async def open_worker(
             names = ", ".join(sorted(known))
             raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {names}.")
         infra = await stack.enter_async_context(open_infra(settings))
+        drop = partial(asyncio.get_running_loop().call_soon_threadsafe, infra.database.drop)
         lease = Lease(
-            infra.database_url, new_worker_id(), queues, concurrency=settings.concurrency, every_s=settings.heartbeat_s
-        )
+            infra.database_url, new_worker_id(), queues, concurrency=settings.concurrency,
+            every_s=settings.heartbeat_s, on_return=drop,
+        )  # fmt: skip
         await stack.enter_async_context(lease.held())
         scratch = await stack.enter_async_context(
             process_scratch(settings.scratch, lease.worker.replace(":", "-").replace(".", "-"))
