@@ -6,17 +6,17 @@ import os
 from arqsvc.cli.services import stopped_by_signals
 from arqsvc.logs import log_to
 from arqsvc.settings import Settings
-from arqsvc.worker.worker import open_worker
+from arqsvc.worker.worker import Jobs, open_worker
 from tests.flow.kinds import JOBS
 
 
-async def main() -> None:
+async def work(jobs: Jobs) -> None:
     settings = Settings.read(os.environ)
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
-        async with open_worker(settings, ["test"], lambda: JOBS, (), {}) as worker:
+        async with open_worker(settings, ["test"], lambda: jobs, (), {}) as worker:
             await worker.run(stop.wait)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(work(JOBS))
