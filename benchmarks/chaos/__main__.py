@@ -31,6 +31,7 @@ def show(outcome: Outcome) -> None:
     print("ended as: " + "; ".join(f"{how} {count:,}" for how, count in verdict.states.items()))
     print(f"effects twice {verdict.twice}: " + "; ".join(f"{what} {count}" for what, count in verdict.doubts.items()))
     print(f"attempts that outlived their worker's lease, and of which nothing was recorded: {verdict.outlived}")
+    print(f"workers that run in the end and do not say so: {verdict.silent}")
     print(f"attempts taken from a worker that nothing had happened to: {verdict.unfounded}")
     print(f"{len(verdict.restarts_s)} attempts were killed with their worker")
     if verdict.restarts_s:

@@ -17,11 +17,13 @@ from benchmarks.chaos.disturbances import Disturber
 from benchmarks.chaos.load import submit_all
 from benchmarks.chaos.plan import Plan, schedule
 from benchmarks.chaos.stage import Stage, open_stage
-from benchmarks.chaos.verdict import UNENDED, Verdict, reach_verdict, unexpected
+from benchmarks.chaos.verdict import UNENDED, Verdict, reach_verdict, silent, unexpected
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.25
+START_S = 30.0
+"""Longest time of the start of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ async def tried(plan: Plan, folder: Path) -> Outcome:
                 async with asyncio.timeout(plan.settle_s):
                     await _all_ended(ledger)
             quiet_s = time.monotonic() - quiet_since_s
-            verdict = await reach_verdict(ledger, stage.settings.state_dir, accepted, disturber)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(plan.lease_s + START_S):
+                    await _all_heard(ledger, stage)
+            verdict = await reach_verdict(ledger, accepted, disturber)
         finally:
             await ledger.close()
         exits = _exits(stage)
@@ -67,6 +72,12 @@ async def _all_ended(ledger: asyncpg.Connection) -> None:
     """Return once every job in the ledger has ended."""
     while unended := await ledger.fetchval(UNENDED):
         logger.info("jobs have not ended", extra={"jobs": unended})
+        await asyncio.sleep(LOOK_S)
+
+
+async def _all_heard(ledger: asyncpg.Connection, stage: Stage) -> None:
+    """Return once every worker says that it lives: one may just have been started again."""
+    while await silent(ledger, stage):  # noqa: ASYNC110 - a row says it
         await asyncio.sleep(LOOK_S)
 
 

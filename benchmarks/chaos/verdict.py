@@ -11,6 +11,7 @@ import asyncpg
 
 from benchmarks.chaos.disturbances import Disturber
 from benchmarks.chaos.kinds import marks
+from benchmarks.chaos.stage import Stage
 
 ENDED = "('succeeded', 'failed', 'cancelled')"
 UNENDED = f"SELECT count(*) FROM job WHERE state NOT IN {ENDED}"
@@ -35,6 +36,7 @@ DOUBTS = {
         HAVING max(job_event.seq) <> count(*) OR max(job_event.seq) <> job.seq) gap""",
 }
 """What must never be, each with how many such jobs there are."""
+HEARD = "SELECT pid FROM worker WHERE heartbeat_at > now() - make_interval(secs => $1)"
 ATTEMPTS = """SELECT job_id, number, worker, outcome, extract(epoch FROM started_at)::float8 AS started_s,
     coalesce(extract(epoch FROM finished_at)::float8, 'infinity') AS finished_s FROM attempt ORDER BY job_id, number"""
 
@@ -83,6 +85,8 @@ class Verdict:
     """What must never be, and how often it was."""
     outlived: int
     """Attempts that went on after their job had been given to another: nothing of theirs was recorded."""
+    silent: int
+    """Workers that run in the end and do not say so in the ledger."""
     unfounded: int
     """Attempts taken from a worker that was neither killed, nor stopped, nor cut off."""
     rescues_s: Sequence[float]
@@ -97,16 +101,15 @@ class Verdict:
 
     @property
     def flawless(self) -> bool:
-        """Whether nothing was lost, and nothing done twice."""
-        return not (self.lost or self.unended or self.twice)
+        """Whether nothing was lost, nothing done twice, and every worker is well."""
+        return not (self.lost or self.unended or self.twice or self.silent)
 
 
-async def reach_verdict(
-    ledger: asyncpg.Connection, state_dir: Path, accepted: Sequence[UUID], disturber: Disturber
-) -> Verdict:
+async def reach_verdict(ledger: asyncpg.Connection, accepted: Sequence[UUID], disturber: Disturber) -> Verdict:
     """Return what the ledger and the marks show."""
     attempts = [Attempt(**row) for row in await ledger.fetch(ATTEMPTS)]
-    work = _work(state_dir)
+    stage = disturber.stage
+    work = _work(stage.settings.state_dir)
     doubts = {what: await ledger.fetchval(query) for what, query in DOUBTS.items()}
     doubts["two at a time, and both recorded"] = _both_recorded(attempts, work)
     states = {row["how"]: row["count"] for row in await ledger.fetch(STATES)}
@@ -120,10 +123,17 @@ async def reach_verdict(
         states=states,
         doubts=doubts,
         outlived=sum(work[each.key][1] > each.finished_s for each in lost),
+        silent=await silent(ledger, stage),
         unfounded=sum(each.pid not in disturber.suspects for each in lost),
         rescues_s=sorted(attempt.finished_s - at_s for attempt, _, at_s in killed),
         restarts_s=sorted(later.started_s - at_s for _, later, at_s in killed),
     )
+
+
+async def silent(ledger: asyncpg.Connection, stage: Stage) -> int:
+    """Count the workers that run, or should, and do not say so."""
+    heard = {row["pid"] for row in await ledger.fetch(HEARD, stage.settings.lease_s)}
+    return sum(worker.pid not in heard for worker in stage.workers)
 
 
 def _work(state_dir: Path) -> Work:
