@@ -22,7 +22,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from arqsvc.errors import CannotStart
-from arqsvc.infra.db import connect
+from arqsvc.infra.db import UNAVAILABLE, connect
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Lease:
                     await self._beat(connection)
                 finally:
                     connection.terminate()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, CannotStart) as error:
+            except (*UNAVAILABLE, CannotStart) as error:
                 self._since = None
                 logger.warning("heartbeat failed", extra={"worker": self.worker, "error": str(error)})
                 await asyncio.to_thread(self._stopped.wait, min(1.0, self._every_s))
