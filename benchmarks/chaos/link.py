@@ -22,6 +22,7 @@ class Link:
     def __init__(self, server: Path) -> None:
         self._server = server
         self._deaf: Direction | None = None
+        self._unending = False
         self._healed = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self.port = 0
@@ -57,6 +58,17 @@ class Link:
             self._deaf = None
             self._healed.set()
 
+    @contextmanager
+    def unending(self) -> Iterator[None]:
+        """Hide for the block that the server ends a connection; what it says before arrives."""
+        self._unending = True
+        self._healed.clear()
+        try:
+            yield
+        finally:
+            self._unending = False
+            self._healed.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         try:
@@ -83,6 +95,6 @@ class Link:
                     await target.drain()
         except OSError:
             pass  # reset by one of its ends
-        if self._deaf == direction:
+        if self._deaf == direction or (self._unending and direction == Direction.BACK):
             await self._healed.wait()
         target.close()
