@@ -288,7 +288,7 @@ async def release_due(limit: int = 500) -> list[Moved]:
 
 
 async def rescue(lease_s: float) -> list[Moved]:
-    """running -> queued, for all whose worker is dead; the third loss ends a job as `failed`, `poisoned`.
+    """running -> queued in their old places, for all whose worker is dead; the third loss ends a job as `poisoned`.
 
     A worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
     stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
@@ -305,7 +305,7 @@ async def rescue(lease_s: float) -> list[Moved]:
                 'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || worker
                 || '. Look at their logs for memory or crashes before you retry it.') END,
             finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + lost.died >= $2 THEN now() END,
-            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), worker = NULL
+            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, worker = NULL
         FROM lost WHERE job.id = lost.id""",
         lease_s, MAX_LOSSES,
         first="""lost AS (

@@ -235,3 +235,28 @@ async def test_a_job_that_kills_its_worker_three_times_ends_poisoned_with_what_i
     assert (job["state"], job["reason"], outcomes(job)) == ("failed", "poisoned", ["lost"] * 3)
     assert len({attempt["worker"] for attempt in job["attempts"]}) == 3
     assert job["attempts"][-1]["worker"] in job["error"]["detail"]
+
+
+async def test_a_job_that_lost_its_worker_keeps_its_place_in_the_queue(api: Service, tmp_path: Path) -> None:
+    one_at_a_time = api.settings.model_copy(update={"concurrency": 1})
+    folders = [tmp_path / name for name in ("lost", "before")]
+    for folder in folders:
+        folder.mkdir()
+    async with worker_process(one_at_a_time) as first:
+        lost = await api.client.submit("test.wait", {"folder": str(folders[0])})
+        await pids_in(folders[0])
+        before = await api.client.submit("test.wait", {"folder": str(folders[1])})
+        behind = await api.client.submit("test.say", {"text": "behind"})
+        os.kill(first.pid, SIGKILL)
+        await first.wait()
+    (folders[0] / "go").touch()
+
+    async def rescued() -> bool:
+        return outcomes(await api.client.job(lost["id"]))[0] == "lost"
+
+    async with worker_process(one_at_a_time):
+        await until(rescued)
+        (folders[1] / "go").touch()
+        lost, before, behind = [await api.client.result(job["id"]) for job in (lost, before, behind)]
+    assert [job["state"] for job in (lost, before, behind)] == ["succeeded"] * 3
+    assert lost["attempts"][1]["started_at"] < behind["attempts"][0]["started_at"]
