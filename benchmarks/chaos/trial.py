@@ -46,6 +46,8 @@ async def tried(plan: Plan, folder: Path) -> Outcome:
     accepted: list[UUID] = []
     async with open_stage(folder, plan) as stage:
         disturber = Disturber(stage, plan)
+        async with asyncio.timeout(START_S):
+            await _all_heard(stage)
         began_s = time.monotonic()
         with suppress(TimeoutError):  # what could not be submitted within this time was not accepted
             async with asyncio.timeout(plan.seconds + plan.lasting_s + plan.settle_s), asyncio.TaskGroup() as group:
@@ -60,7 +62,7 @@ async def tried(plan: Plan, folder: Path) -> Outcome:
             quiet_s = time.monotonic() - quiet_since_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(plan.lease_s + START_S):
-                    await _all_heard(ledger, stage)
+                    await _all_heard(stage)
             verdict = await reach_verdict(ledger, accepted, disturber)
         finally:
             await ledger.close()
@@ -75,10 +77,14 @@ async def _all_ended(ledger: asyncpg.Connection) -> None:
         await asyncio.sleep(LOOK_S)
 
 
-async def _all_heard(ledger: asyncpg.Connection, stage: Stage) -> None:
-    """Return once every worker says that it lives: one may just have been started again."""
-    while await silent(ledger, stage):  # noqa: ASYNC110 - a row says it
-        await asyncio.sleep(LOOK_S)
+async def _all_heard(stage: Stage) -> None:
+    """Return once every worker says that it lives: one may just have been started."""
+    ledger = await connect(stage.database.url)
+    try:
+        while await silent(ledger, stage):  # noqa: ASYNC110 - a row says it
+            await asyncio.sleep(LOOK_S)
+    finally:
+        await ledger.close()
 
 
 def _exits(stage: Stage) -> Counter[int]:

@@ -7,7 +7,7 @@ from benchmarks.chaos.plan import KINDS, Plan, schedule
 from benchmarks.chaos.trial import tried
 
 PLAN = Plan(
-    jobs=300, seed=1, seconds=14.0, pause_s=(0.8, 1.4), lasting_s=4.0, settle_s=60.0, heartbeat_s=0.5, lease_s=2.0,
+    jobs=600, seed=2, seconds=20.0, pause_s=(1.2, 2.0), lasting_s=4.0, settle_s=60.0, heartbeat_s=0.5, lease_s=2.0,
     reconcile_s=0.5, concurrency=4,
 )  # fmt: skip
 
