@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from arqsvc.errors import CannotStart
-from arqsvc.infra.db import open_db
+from arqsvc.infra.db import Connections, open_db
 from arqsvc.infra.redis import ArqRedis, open_redis
 from arqsvc.infra.storage import Storage
 from arqsvc.settings import Settings
@@ -17,6 +17,7 @@ class Infra:
 
     settings: Settings
     database_url: str
+    database: Connections
     redis: ArqRedis
     storage: Storage
 
@@ -36,5 +37,5 @@ async def open_infra(settings: Settings) -> AsyncIterator[Infra]:
     database_url = settings.database_url.get_secret_value()
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(open_redis(settings.redis_url.get_secret_value()))
-        await stack.enter_async_context(open_db(database_url))
-        yield Infra(settings, database_url, redis, Storage(settings.storage))
+        database = await stack.enter_async_context(open_db(database_url))
+        yield Infra(settings, database_url, database, redis, Storage(settings.storage))

@@ -5,13 +5,14 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from weakref import WeakSet
 
 import asyncpg
 from tortoise import Tortoise
-from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
 from arqsvc.errors import CannotStart
@@ -57,6 +58,7 @@ MODELS = (
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _MIGRATION_LOCK = 0x61727173
+_transaction: ContextVar[asyncpg.Connection | None] = ContextVar("arqsvc_transaction", default=None)
 
 
 def connection_arguments(database_url: str) -> dict[str, Any]:
@@ -119,8 +121,34 @@ def tortoise_config(database_url: str, *, pool_size: int = 5) -> dict[str, Any]:
     }
 
 
+class _Connection(asyncpg.Connection):
+    """A connection of a pool."""
+
+    __slots__ = ()
+
+    def break_off(self) -> None:
+        """End it as a network does that breaks; asyncpg's `terminate` leaves a statement half done without a word."""
+        self._transport.abort()  # type: ignore[attr-defined]  # the stubs leave it out
+
+
+class Connections:
+    """The open connections of a pool."""
+
+    def __init__(self) -> None:
+        self._open = WeakSet[_Connection]()
+
+    async def note(self, connection: _Connection) -> None:
+        """Add one; the pool calls this."""
+        self._open.add(connection)
+
+    def drop(self) -> None:
+        """Break them: what waits on one that has become deaf fails now, and may be tried again on another."""
+        for connection in list(self._open):
+            connection.break_off()
+
+
 @asynccontextmanager
-async def open_db(database_url: str, *, pool_size: int = 5) -> AsyncIterator[BaseDBAsyncClient]:
+async def open_db(database_url: str, *, pool_size: int = 5) -> AsyncIterator[Connections]:
     """Open the pool that all of Tortoise uses in this process; checks that the schema is the one of this version.
 
     Raises:
@@ -133,9 +161,12 @@ async def open_db(database_url: str, *, pool_size: int = 5) -> AsyncIterator[Bas
         )
     if there - ours:
         raise CannotStart(f"The database was migrated by a newer arqsvc ({max(there - ours)}). Install that version.")
-    await Tortoise.init(config=tortoise_config(database_url, pool_size=pool_size), _enable_global_fallback=True)
+    config, connections = tortoise_config(database_url, pool_size=pool_size), Connections()
+    for each in config["connections"].values():
+        each["credentials"] |= {"init": connections.note, "connection_class": _Connection}
+    await Tortoise.init(config=config, _enable_global_fallback=True)
     try:
-        yield Tortoise.get_connection("default")
+        yield connections
     finally:
         await Tortoise.close_connections()
 
@@ -194,7 +225,24 @@ async def migrate(database_url: str) -> list[str]:
     return applied
 
 
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """Make one transaction of all that the block executes through `rows`.
+
+    Tortoise's own cannot be used: when it fails to begin, all that the same task executes later goes to its dead
+    connection (tortoise/tortoise-orm:tortoise/backends/base/client.py, `TransactionContextPooled.__aenter__`).
+    """
+    async with Tortoise.get_connection(LEDGER).acquire_connection() as connection, connection.transaction():
+        token = _transaction.set(connection)
+        try:
+            yield
+        finally:
+            _transaction.reset(token)
+
+
 async def rows(sql: str, values: Sequence[Any] = ()) -> Sequence[Mapping[str, Any]]:
     """Run one statement that finds its rows by index; it begins with WITH or SELECT, so that Tortoise hands them on."""
+    if connection := _transaction.get():
+        return [dict(row) for row in await connection.fetch(sql, *values)]
     found: Sequence[Mapping[str, Any]] = await Tortoise.get_connection(LEDGER).execute_query_dict(sql, list(values))
     return found

@@ -10,6 +10,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 10.0
+WELL_S = 2.0
+"""A loop that ran for longer was well: what ends it then is another fault, and it waits as for the first."""
 AGAIN_S = 0.2
 
 
@@ -56,7 +58,7 @@ async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             await loop()
         except Exception:
             logger.exception("a loop failed and starts again", extra={"loop": name, "wait_s": wait_s})
-        if asyncio.get_running_loop().time() - started > LONGEST_WAIT_S:
+        if asyncio.get_running_loop().time() - started > WELL_S:
             wait_s = FIRST_WAIT_S
         await asyncio.sleep(wait_s)
         wait_s = min(LONGEST_WAIT_S, 2 * wait_s)

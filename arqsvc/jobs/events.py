@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequenc
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -81,8 +82,9 @@ class Event:
         }
 
 
-def _progress_key(job: UUID) -> str:
-    return f"arqsvc:progress:{job}"
+def _progress_key(job: UUID, seq: int) -> str:
+    """Return where the progress of one attempt is kept: a late write of an older one hides nothing."""
+    return f"arqsvc:progress:{job}:{seq}"
 
 
 def announce(pipe: Any, moved: Sequence[Moved]) -> None:
@@ -128,7 +130,7 @@ class ProgressSender:
             for writer in writers:
                 self._noted.discard(writer)
                 for job, seq, batch in writer.taken():
-                    pipe.set(_progress_key(job), to_json(writer.kept(job)), ex=PROGRESS_TTL_S)
+                    pipe.set(_progress_key(job, seq), to_json(writer.kept(job)), ex=PROGRESS_TTL_S)
                     _add(pipe, [(str(job), seq, entry) for entry in batch])
             await pipe.execute()
 
@@ -202,9 +204,9 @@ async def latest_progress(redis: ArqRedis, jobs: Sequence[JobRecord]) -> dict[UU
     running = {job.id: job.seq for job in jobs if job.state == State.RUNNING}
     if running:
         async with best_effort("progress is not known"):
-            for job, value in zip(running, await redis.mget(map(_progress_key, running)), strict=True):
-                if value and (kept := from_json(value))["seq"] == running[job]:
-                    found[job] = kept
+            for job, value in zip(running, await redis.mget(starmap(_progress_key, running.items())), strict=True):
+                if value:
+                    found[job] = from_json(value)
     return found
 
 

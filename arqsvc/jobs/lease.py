@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -24,7 +24,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from arqsvc.errors import CannotStart
-from arqsvc.infra.db import connect
+from arqsvc.infra.db import UNAVAILABLE, connect
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +55,24 @@ def new_worker_id() -> str:
 
 
 class Lease:
-    """This worker's claim to be alive. `steady` says whether it may judge others."""
+    """This worker's claim to be alive. `steady` says whether it may judge others.
+
+    `on_return` is called, in the thread of the heartbeat, when one arrives after others have failed.
+    """
 
     def __init__(
-        self, database_url: str, worker: str, queues: Sequence[str], *, concurrency: int, every_s: float, hung_s: float
+        self,
+        database_url: str,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        concurrency: int,
+        every_s: float,
+        hung_s: float,
+        on_return: Callable[[], object],
     ) -> None:
         self.worker = worker
+        self._on_return = on_return
         self._database_url = database_url
         self._row = (worker, socket.gethostname(), os.getpid(), json.dumps(list(queues)), concurrency)
         self._every_s = every_s
@@ -117,7 +129,7 @@ class Lease:
                     await self._beat(connection)
                 finally:
                     connection.terminate()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, CannotStart) as error:
+            except (*UNAVAILABLE, CannotStart) as error:
                 self._since = None
                 logger.warning("heartbeat failed", extra={"worker": self.worker, "error": str(error)})
                 await asyncio.to_thread(self._stopped.wait, min(1.0, self._every_s))
@@ -125,6 +137,8 @@ class Lease:
     async def _beat(self, connection: asyncpg.Connection) -> None:
         while not self._stopped.is_set():
             await connection.execute(_BEAT, *self._row, timeout=self._every_s)
+            if self._since is None and self._first.is_set():
+                self._on_return()
             self._since = self._since or time.monotonic()
             self._first.set()
             self._end_if_hung()

@@ -20,9 +20,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tortoise.transactions import in_transaction
-
-from arqsvc.infra.db import LEDGER, rows
+from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs import limits
 from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.move import CLAIMED, PLACE, Claimed, Moved, claim, claimed, end, move
@@ -113,7 +111,7 @@ async def _start_alone(job: UUID, dispatch: int, worker: str, lease_s: float) ->
         return []
     bounds = limits.read(found[0]["limits"])
     together = [f"{found[0]['kind']} {found[0]['shared']}"] if found[0]["shared"] else []
-    async with in_transaction(LEDGER):
+    async with transaction():
         await rows(
             "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) name",
             [sorted([*together, *(bound.name for bound in bounds)])],
@@ -266,14 +264,14 @@ async def release_due(limit: int = 500) -> list[Moved]:
 
 
 async def rescue(lease_s: float) -> list[Moved]:
-    """running -> queued, for all whose worker is dead; the third loss ends a job as `failed`, `poisoned`.
+    """running -> queued in their old places, for all whose worker is dead; the third loss ends a job as `poisoned`.
 
     A worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
     stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
     told.
     """
     return await end(
-        f"""UPDATE job SET
+        """UPDATE job SET
             state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
                 WHEN losses + lost.died >= $2 THEN 'failed' ELSE 'queued' END,
             reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled_by_user'
@@ -283,8 +281,7 @@ async def rescue(lease_s: float) -> list[Moved]:
                 'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || lost.worker
                 || '. Look at their logs for memory or crashes before you retry it.') END,
             finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + lost.died >= $2 THEN now() END,
-            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = {PLACE},
-            worker = NULL
+            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, worker = NULL
         FROM lost WHERE job.id = lost.id""",
         lease_s, MAX_LOSSES,
         first="""lost AS (

@@ -9,9 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from tortoise.transactions import in_transaction
-
-from arqsvc.infra.db import LEDGER, rows
+from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.move import Moved, move
 
@@ -77,7 +75,7 @@ async def release(limit: int = 100) -> list[Moved]:
 
     Each is counted when it begins; one that finds its place taken by then waits again.
     """
-    async with in_transaction(LEDGER):
+    async with transaction():
         (found,) = await rows("SELECT pg_try_advisory_xact_lock($1) AS alone", [_RELEASE_LOCK])
         moved: list[Moved] = []
         for waiting in await _sets() if found["alone"] else ():

@@ -6,6 +6,7 @@ import os
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -294,9 +295,10 @@ async def open_worker(
             names = ", ".join(sorted(known))
             raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {names}.")
         infra = await stack.enter_async_context(open_infra(settings))
+        drop = partial(asyncio.get_running_loop().call_soon_threadsafe, infra.database.drop)
         lease = Lease(
             infra.database_url, new_worker_id(), list(queues), concurrency=concurrency, every_s=settings.heartbeat_s,
-            hung_s=settings.hung_s,
+            hung_s=settings.hung_s, on_return=drop,
         )  # fmt: skip
         await stack.enter_async_context(lease.held())
         scratch = await stack.enter_async_context(

@@ -6,19 +6,19 @@ import os
 from arqsvc.cli.services import stopped_by_signals
 from arqsvc.logs import log_to
 from arqsvc.settings import Settings
-from arqsvc.worker.worker import open_worker
+from arqsvc.worker.worker import Jobs, open_worker
 from tests.flow.kinds import JOBS
 
 
-async def main() -> None:
+async def work(jobs: Jobs) -> None:
     settings = Settings.read(os.environ)
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
         async with open_worker(
-            settings, settings.served or {"test": settings.concurrency}, lambda: JOBS, (), {}
+            settings, settings.served or {"test": settings.concurrency}, lambda: jobs, (), {}
         ) as worker:
             await worker.run(stop)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(work(JOBS))

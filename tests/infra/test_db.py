@@ -2,13 +2,25 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tortoise import Tortoise
 
 from arqsvc.errors import CannotStart
-from arqsvc.infra.db import connect, connection_arguments, open_db, tortoise_config
+from arqsvc.infra.db import (
+    UNAVAILABLE,
+    connect,
+    connection_arguments,
+    open_db,
+    rows,
+    tortoise_config,
+    transaction,
+)
+from benchmarks.chaos.link import Link
+from tests.waiting import until
 
 COLUMNS = """SELECT table_name, column_name, data_type, is_nullable, column_default, character_maximum_length
 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"""
@@ -85,3 +97,33 @@ def test_a_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(CannotStart, match="ARQSVC_DATABASE_URL") as error:
         connection_arguments(url)
     assert "gehe" not in error.value.detail
+
+
+async def test_a_transaction_that_cannot_begin_leaves_the_task_a_database(database_url: str) -> None:
+    url = urlsplit(database_url)
+    link = Link(Path(parse_qs(url.query)["host"][0], ".s.PGSQL.5432"))
+    async with link.listening(), open_db(f"postgres://arqsvc@127.0.0.1:{link.port}{url.path}?sslmode=disable"):
+        assert await rows("SELECT 1 AS one") == [{"one": 1}]
+        link.break_all()
+        with pytest.raises(UNAVAILABLE):
+            async with transaction():
+                pass
+        async with transaction():
+            assert await rows("SELECT 2 AS two") == [{"two": 2}]
+        assert await rows("SELECT 3 AS three") == [{"three": 3}]
+
+
+async def test_what_waits_on_a_connection_fails_once_it_is_dropped(database_url: str) -> None:
+    sleeping = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%')"
+
+    async def wait() -> None:
+        with pytest.raises(UNAVAILABLE):
+            await rows("SELECT pg_sleep(30)::text AS slept")
+
+    watch = await connect(database_url)
+    async with open_db(database_url) as connections, asyncio.TaskGroup() as group:
+        group.create_task(wait())
+        await until(lambda: watch.fetchval(sleeping))
+        connections.drop()
+        assert await rows("SELECT 2 AS two") == [{"two": 2}]
+    await watch.close()

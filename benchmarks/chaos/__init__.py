@@ -1,0 +1,1 @@
+"""What is lost and what is done twice while everything is killed: `python -m benchmarks.chaos`."""
