@@ -76,7 +76,8 @@ ready AS (
     SELECT DISTINCT need.job_id AS id FROM ended JOIN job_need need ON need.needed_id = ended.id
     WHERE ended.state = 'succeeded' AND NOT EXISTS (
         SELECT FROM job_need other JOIN job needed ON needed.id = other.needed_id
-        WHERE other.job_id = need.job_id AND needed.state <> 'succeeded' AND needed.id NOT IN (SELECT id FROM ended))
+        WHERE other.job_id = need.job_id AND needed.state <> 'succeeded'
+            AND needed.id NOT IN (SELECT id FROM ended WHERE state = 'succeeded'))
 ),
 freed AS (
     {FREE}
