@@ -11,6 +11,7 @@ from uuid import UUID
 from arqsvc.jobs.ledger import MAX_LOSSES
 from arqsvc.jobs.record import FINAL, State
 
+AT_ONCE = 2
 ALIVE, DEAD, GONE = "alive", "dead", "gone"
 """A worker beats; beats no more; has deleted its row, since it stopped in order."""
 
@@ -47,6 +48,10 @@ class Job:
     tries: int
     shared: str | None
     needs: tuple[UUID, ...]
+    limited: bool = False
+    """Whether it is one of those of which `AT_ONCE` may run at the same time."""
+    delayed: bool = False
+    """Whether it is to begin later."""
     state: State = State.QUEUED
     reason: str | None = None
     error: str | None = None
@@ -61,7 +66,7 @@ class Job:
     due: bool | None = None
     """Of a scheduled job, whether its time has come."""
     attempts: list[tuple[str, str | None]] = field(default_factory=list)
-    """Worker and outcome of each."""
+    """Worker and outcome of each that has ended."""
     events: list[tuple[State, str | None, int, str | None]] = field(default_factory=list)
     """State, reason, attempt and error of each."""
     files: list[str] = field(default_factory=list)
@@ -75,7 +80,7 @@ class Job:
 
     def end_attempt(self, outcome: str) -> None:
         """Say what came of the attempt that runs."""
-        self.attempts[-1] = (self.attempts[-1][0], outcome)
+        self.attempts.append((self.worker or "", outcome))
 
 
 Seen = Mapping[UUID, Job]
@@ -92,22 +97,45 @@ class Model:
     def insert(self, jobs: Sequence[Job]) -> list[Job]:
         for job in jobs:
             self.jobs[job.id] = job
-            job.go(State.BLOCKED if job.needs else State.QUEUED)
+            job.go(State.BLOCKED if job.needs else State.SCHEDULED if job.delayed else State.QUEUED)
+            job.due = False if job.state == State.SCHEDULED else None
+            job.delayed = False  # of which nothing more is known
         return list(jobs)
 
     def start(self, deliveries: Sequence[tuple[UUID, int]], worker: str, seen: Seen) -> list[Job]:
-        """The latest delivery of a queued job starts it; those that share a run one after the other, and last."""
+        """The latest delivery of a queued job starts it; what shares a run, or is limited, one by one, and last."""
         started = []
-        for key, dispatch in sorted(deliveries, key=lambda each: self.jobs[each[0]].shared is not None):
+        for key, dispatch in sorted(deliveries, key=lambda each: self._is_met(self.jobs[each[0]])):
             job = self.jobs[key]
-            if job.state == State.QUEUED and job.dispatch == dispatch:
-                carriers = self._carriers(job)
-                job.worker = (seen[key].worker if seen[key].worker in carriers else "nobody") if carriers else worker
-                job.attempt += 1
-                job.attempts.append((job.worker or "", None))
-                job.go(State.RUNNING, "joining" if job.worker != worker else None)
-                started.append(job)
+            if job.state != State.QUEUED or job.dispatch != dispatch:
+                continue
+            carriers = self._carriers(job)
+            if job.limited and not carriers and self._room() < 1:
+                job.go(State.BLOCKED, "limited", job.error)
+                continue
+            job.attempt += 1
+            job.worker = (seen[key].worker if seen[key].worker in carriers else "nobody") if carriers else worker
+            job.go(State.RUNNING, "joining" if job.worker != worker else None)
+            started.append(job)
         return started
+
+    def _is_met(self, job: Job) -> bool:
+        return job.shared is not None or job.limited
+
+    def _room(self) -> int:
+        """Return how many more limited jobs may run; those that share a run count once."""
+        running = {job.shared or job.id for job in self.jobs.values() if job.limited and job.state == State.RUNNING}
+        return AT_ONCE - len(running)
+
+    def release_limited(self, seen: Seen) -> list[Job]:
+        """As many go on as there is room for, those first that have stood longest; here: any."""
+        waiting = [job for job in self.jobs.values() if job.state == State.BLOCKED and job.reason == "limited"]
+        released = [job for job in waiting if seen[job.id].state == State.QUEUED]
+        assert len(released) == max(0, min(len(waiting), self._room()))
+        for job in released:
+            job.dispatch += 1
+            job.go(State.QUEUED, None, job.error)
+        return released
 
     def _carriers(self, job: Job) -> set[str | None]:
         return {
@@ -145,7 +173,7 @@ class Model:
         due = [job for job in self.jobs.values() if job.state == State.SCHEDULED and job.due]
         for job in due:
             job.dispatch += 1
-            job.go(State.QUEUED, "retry", job.error)
+            job.go(State.QUEUED, "retry" if job.attempt else None, job.error)
         return due
 
     def rescue(self, seen: Seen) -> list[Job]:
@@ -174,6 +202,14 @@ class Model:
         job.cancel_requested = True
         job.go(State.CANCELLED, "cancelled_by_user", job.error)
         return [job, *self._follow([job], seen)]
+
+    def purge(self, seen: Seen) -> list[Job]:
+        """All that waits is cancelled."""
+        waiting = [job for job in self.jobs.values() if job.state not in {State.RUNNING, *FINAL}]
+        for job in waiting:
+            job.cancel_requested = True
+            job.go(State.CANCELLED, "purged", job.error)
+        return waiting + self._follow(waiting, seen)
 
     def ask_cancel(self, key: UUID) -> bool:
         job = self.jobs[key]
@@ -241,7 +277,8 @@ class Model:
             for job in self._needing(done.id) if done.state == State.SUCCEEDED else ():
                 if self.has_all(job):
                     ways[job.id] = {(State.QUEUED, None)}
-        return {self.jobs[key]: each for key, each in ways.items() if self.jobs[key].state == State.BLOCKED}
+        blocked = {job.id for job in self.jobs.values() if job.state == State.BLOCKED and job.reason != "limited"}
+        return {self.jobs[key]: each for key, each in ways.items() if key in blocked}
 
     def _needing(self, key: UUID) -> list[Job]:
         return [job for job in self.jobs.values() if key in job.needs]

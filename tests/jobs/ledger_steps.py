@@ -12,12 +12,15 @@ from arqsvc.errors import BadInput, Conflict, Retryable, Throttled, TimedOut
 from arqsvc.infra.db import connect, open_db, rows
 from arqsvc.jobs import ledger
 from arqsvc.jobs.context import JobContext
-from arqsvc.jobs.declare import Params, Result, job
-from arqsvc.jobs.ledger import Ended, Ending, Moved, NewJob
+from arqsvc.jobs.declare import Limit, Params, Result, job
+from arqsvc.jobs.ledger import Ended, Ending, NewJob
+from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.run import LOST, TOO_LATE, Interrupted, Outcome, ending
-from tests.jobs.ledger_model import ALIVE, GONE, End, Job
+from tests.jobs.ledger_model import ALIVE, AT_ONCE, GONE, End, Job
 
 LEASE_S = 20.0
+LATE_S = 3600.0
+LIMITS = (Limit("few", at_once=AT_ONCE),)
 WORKERS = ("one", "two", "three")
 
 
@@ -42,13 +45,14 @@ async def insert(jobs: Sequence[Job]) -> list[Moved]:
         [
             NewJob(
                 id=job.id, owner="tester", kind=Note.kind, queue=Note.queue, params={}, tries=job.tries,
-                priority=5, shared=job.shared, needs=job.needs,
+                shared=job.shared, needs=job.needs, limits=LIMITS if job.limited else (),
+                delay_s=LATE_S if job.delayed else None,
             ) for job in jobs
         ]
     )  # fmt: skip
 
 
-def ended(end: End, claimed: Moved) -> Ended:
+def ended(end: End, claimed: Claimed) -> Ended:
     """Return what a worker writes of an attempt that ends so; one that returns publishes a file of its own."""
     text = f"{end.job} {end.attempt}"
     file = {"id": str(uuid7()), "name": text, "media_type": "text/plain", "size_bytes": 0, "sha256": ""}
@@ -56,7 +60,7 @@ def ended(end: End, claimed: Moved) -> Ended:
     return Ended(end.job, end.attempt, _ending(end, claimed, text), files=files)
 
 
-def _ending(end: End, claimed: Moved, text: str) -> Ending:
+def _ending(end: End, claimed: Claimed, text: str) -> Ending:
     outcomes: dict[str, Outcome] = {
         "returns": Noted(text=text),
         "retryable": Retryable("later", delay_s=end.delay_s),
@@ -68,12 +72,13 @@ def _ending(end: End, claimed: Moved, text: str) -> Ending:
         "a bug": RuntimeError("a secret of the programmer"),
     }
     given_back = {"lost by its worker": LOST, "too late to join": TOO_LATE}
-    return given_back.get(end.how) or ending(outcomes[end.how], claimed, note, delay_s=end.delay_s)
+    return given_back.get(end.how) or ending(outcomes[end.how], claimed, note, delay_s=end.delay_s, took_s=0.0)
 
 
 async def begin() -> None:
     """Forget all jobs, and let every worker beat; the database is this test's own."""
-    await _write("DELETE FROM job")
+    for table in ("job", "job_event", "attempt", "job_need", "file", "rate"):
+        await _write(f"DELETE FROM {table}")
     for worker in WORKERS:
         await let(worker, ALIVE)
 
@@ -105,7 +110,7 @@ def ledger_loop(database_url: str) -> Iterator[asyncio.Runner]:
     """Open the database in an event loop that outlives the examples of a test; it does not wait for the disk."""
     with asyncio.Runner() as runner:
         runner.run(_not_wait_for_the_disk(database_url))
-        database = open_db(database_url)
+        database = open_db(database_url, pool_size=8)
         runner.run(database.__aenter__())
         try:
             yield runner

@@ -12,8 +12,8 @@ _ALL = """SELECT id, tries, shared, state, reason, error->>'code' AS error, resu
     dispatch, seq, failures, losses, worker, cancel_requested_at IS NOT NULL AS cancel_requested,
     due_at <= now() AS due, finished_at IS NOT NULL AS finished,
     ARRAY(SELECT needed_id FROM job_need WHERE job_id = job.id ORDER BY id) AS needs,
-    ARRAY(SELECT row(number, worker, outcome, finished_at IS NOT NULL) FROM attempt WHERE job_id = job.id
-        ORDER BY number) AS attempts,
+    limits IS NOT NULL AS limited, ARRAY(SELECT row(number, worker, outcome, finished_at IS NOT NULL) FROM attempt
+        WHERE job_id = job.id ORDER BY number) AS attempts,
     ARRAY(SELECT row(seq, state, reason, attempt, error->>'code') FROM job_event WHERE job_id = job.id
         ORDER BY seq) AS events,
     ARRAY(SELECT name FROM file WHERE job_id = job.id ORDER BY id) AS files
@@ -22,7 +22,7 @@ FROM job ORDER BY id"""
 
 DRAWN = {
     State.BLOCKED: {State.QUEUED, State.FAILED, State.CANCELLED},
-    State.QUEUED: {State.RUNNING, State.CANCELLED},
+    State.QUEUED: {State.RUNNING, State.CANCELLED, State.BLOCKED},
     State.RUNNING: {State.SUCCEEDED, State.FAILED, State.CANCELLED, State.SCHEDULED, State.QUEUED},
     State.SCHEDULED: {State.QUEUED, State.CANCELLED},
     State.SUCCEEDED: set[State](),
@@ -45,14 +45,16 @@ def _job(row: Mapping[str, Any]) -> Job:
     numbers, workers, outcomes, over = _columns(row["attempts"], 4)
     seqs, states, *_ = _columns(row["events"], 5)
     assert seqs == [*range(1, row["seq"] + 1)], "events have a gap"
-    assert numbers == [*range(1, row["attempt"] + 1)], "attempts have a gap"
-    assert over == [outcome is not None for outcome in outcomes]
-    assert over.count(False) == (row["state"] == "running"), "just what runs is not over"
+    assert numbers == [*range(1, row["attempt"] + (row["state"] != "running"))], "attempts have a gap"
+    assert all(over)
+    assert all(outcomes)
     assert states[-1] == row["state"]
     assert row["finished"] == (row["state"] in FINAL)
     _check_story([State(state) for state in states], [event[2] for event in row["events"]])
     assert states.count("running") == row["attempt"]
-    values = {name: row[name] for name in vars(Job(row["id"], 0, None, ())) if name not in {"attempts", "events"}}
+    values = {
+        name: row[name] for name in vars(Job(row["id"], 0, None, ())) if name not in {"attempts", "events", "delayed"}
+    }
     return Job(
         **{**values, "needs": tuple(row["needs"]), "state": State(row["state"])},
         attempts=list(zip(workers, outcomes, strict=True)),
@@ -64,6 +66,7 @@ def _check_story(states: list[State], reasons: list[str | None]) -> None:
     """Each change is one that is drawn; so nothing comes behind an end but a user's retry, and that once."""
     for state, then, why in zip(states, states[1:], reasons[1:], strict=False):
         assert then in DRAWN[state], f"{state} -> {then}"
+        assert (state, then) != (State.QUEUED, State.BLOCKED) or why == "limited"
         assert (state in FINAL) == (why == "retried_by_user")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,10 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from arqsvc.jobs import ledger, waiting
-from arqsvc.jobs.ledger import Moved
+from arqsvc.jobs import ledger, limits, waiting
+from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.record import FINAL, State
-from tests.jobs.ledger_model import ALIVE, DEAD, GONE, TABLE, End, Job
+from tests.jobs.ledger_model import ALIVE, AT_ONCE, DEAD, GONE, TABLE, End, Job
 from tests.jobs.ledger_steps import LEASE_S, WORKERS, begin, ended, insert, ledger_loop, let, time_comes
 from tests.jobs.ledger_view import view
 
@@ -27,6 +27,7 @@ NEEDS = ((), (), (0,), (0, 1), (3,), (), (1, 5))
 """Which of the jobs before it each job needs."""
 JOBS = [UUID(int=number + 1) for number in range(len(NEEDS))]
 SHARING = {JOBS[1], JOBS[5]}
+LIMITED = {JOBS[0], JOBS[2], JOBS[5], JOBS[6]}
 
 
 class Fleet:
@@ -35,7 +36,7 @@ class Fleet:
     def __init__(self) -> None:
         self.deliveries: set[Attempt] = set()
         """As Redis has them; they are never taken out, so that each may come twice."""
-        self.claimed: dict[Attempt, Moved] = {}
+        self.claimed: dict[Attempt, Claimed] = {}
         self.succeeded: list[Attempt] = []
         """Attempts whose end the ledger took, and with it what they published."""
         self.told: Counter[Attempt] = Counter()
@@ -48,7 +49,7 @@ class Fleet:
             if job.state == State.QUEUED:
                 self.deliveries.add((job.id, job.dispatch))
 
-    async def claim(self, worker: str, picks: Sequence[int]) -> list[Moved]:
+    async def claim(self, worker: str, picks: Sequence[int]) -> Sequence[Moved]:
         deliveries = sorted(self.deliveries)
         started = await ledger.start(list({deliveries[pick % len(deliveries)] for pick in picks}), worker, LEASE_S)
         for job in started:
@@ -58,17 +59,18 @@ class Fleet:
 
     async def finish(self, picks: Sequence[tuple[int, str]]) -> list[Moved]:
         """End attempts in whatever way; some have ended before, or are another's by now."""
-        claimed = sorted(self.claimed)
-        ends = {claimed[pick % len(claimed)]: how for pick, how in picks} if claimed else {}
-        return await self._end([(self.claimed[attempt], how) for attempt, how in ends.items()])
+        claimed = [self.claimed[attempt] for attempt in sorted(self.claimed)]
+        drawn = [(claimed[pick % len(claimed)], how) for pick, how in picks] if claimed else []
+        return await self._end({job.id: (job, how) for job, how in drawn}.values())
 
     async def succeed(self, worker: str) -> list[Moved]:
         """End what this worker runs, as it should."""
         return await self._end([(job, "returns") for job in await ledger.held_by(worker)])
 
-    async def _end(self, ends: Sequence[tuple[Moved, str]]) -> list[Moved]:
+    async def _end(self, ends: Collection[tuple[Claimed, str]]) -> list[Moved]:
         moved = await ledger.finish([ended(End(job.id, job.attempt, how), job) for job, how in ends])
-        self.succeeded += [(job.id, job.attempt) for job in moved if job.state == State.SUCCEEDED]
+        succeeded = {job.id for job in moved if job.state == State.SUCCEEDED}
+        self.succeeded += [(job.id, job.attempt) for job, _ in ends if job.id in succeeded]
         return moved
 
     async def lose(self, worker: str, how: str) -> list[Moved]:
@@ -96,6 +98,9 @@ class Fleet:
     async def free(self) -> list[Moved]:
         return await waiting.free_overlooked()
 
+    async def release_limited(self) -> list[Moved]:
+        return await limits.release()
+
 
 def acts() -> st.SearchStrategy[Act]:
     """Anything that may happen to a fleet."""
@@ -109,7 +114,7 @@ def acts() -> st.SearchStrategy[Act]:
         st.builds(partial, st.just(Fleet.revive), worker=worker),
         st.builds(partial, st.just(Fleet.cancel), job=job),
         st.builds(partial, st.just(Fleet.retry), job=job),
-        st.sampled_from([Fleet.release, Fleet.free]),
+        st.sampled_from([Fleet.release, Fleet.free, Fleet.release_limited]),
     )  # fmt: skip
 
 
@@ -118,7 +123,7 @@ async def interleave(rounds: Sequence[Sequence[Act]]) -> None:
     fleet = Fleet()
     await begin()
     new = [
-        Job(key, 2, "together" if key in SHARING else None, tuple(JOBS[need] for need in needs))
+        Job(key, 2, "together" if key in SHARING else None, tuple(JOBS[need] for need in needs), key in LIMITED)
         for key, needs in zip(JOBS, NEEDS, strict=True)
     ]
     await fleet.act(lambda _: insert(new))
@@ -138,13 +143,19 @@ async def settle(fleet: Fleet) -> None:
             await fleet.act(partial(Fleet.succeed, worker=worker))
         await fleet.act(Fleet.release)
         await fleet.act(Fleet.free)
+        await fleet.act(Fleet.release_limited)
         await fleet.act(partial(Fleet.claim, worker=WORKERS[0], picks=range(len(fleet.deliveries))))
         jobs = await view()
         if all(job.state in FINAL for job in jobs.values()):
             break
     check_effects(fleet, jobs)
     assert {job.state for job in jobs.values()} <= FINAL
-    assert fleet.told == {(job.id, seq + 1): 1 for job in jobs.values() for seq in range(job.seq)}
+    assert fleet.told == {
+        (job.id, seq): 1
+        for job in jobs.values()
+        for seq, (_, reason, *_) in enumerate(job.events, 1)
+        if reason != "limited"  # that is for followers alone, who look by themselves
+    }
 
 
 def check_effects(fleet: Fleet, jobs: Mapping[UUID, Job]) -> None:
@@ -152,6 +163,8 @@ def check_effects(fleet: Fleet, jobs: Mapping[UUID, Job]) -> None:
     assert len({job for job, _ in fleet.succeeded}) == len(fleet.succeeded)
     effects = {job: f"{job} {attempt}" for job, attempt in fleet.succeeded}
     assert effects == {key: job.result for key, job in jobs.items() if job.state == State.SUCCEEDED}
+    running = [job for job in jobs.values() if job.limited and job.state == State.RUNNING]
+    assert len({job.shared or job.id for job in running}) <= AT_ONCE
     assert {key: [text] for key, text in effects.items()} == {key: job.files for key, job in jobs.items() if job.files}
 
 

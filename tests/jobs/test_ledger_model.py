@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, multiple, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from arqsvc.jobs import ledger, waiting
-from arqsvc.jobs.ledger import Moved
+from arqsvc.jobs import ledger, limits, waiting
+from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.record import State
 from tests.jobs.ledger_model import ALIVE, DEAD, GONE, TABLE, End, Job, Model, Seen
-from tests.jobs.ledger_steps import LEASE_S, WORKERS, begin, ended, insert, ledger_loop, let, time_comes
+from tests.jobs.ledger_steps import LATE_S, LEASE_S, WORKERS, begin, ended, insert, ledger_loop, let, time_comes
 from tests.jobs.ledger_view import view
 
 T = TypeVar("T")
@@ -25,14 +25,24 @@ FIXED = settings(
     suppress_health_check=list(HealthCheck),
 )
 SHAPES = st.lists(
-    st.tuples(st.integers(1, 2), st.sampled_from([None, None, "a", "b"]), st.sets(st.integers(0, 3), max_size=3)),
+    st.tuples(
+        st.integers(1, 2),
+        st.sampled_from([None, None, "a", "b"]),
+        st.sets(st.integers(0, 3), max_size=3),
+        st.sampled_from([False, False, True]),
+        st.sampled_from([False, False, False, True]),
+    ),
     min_size=2,
     max_size=5,
 )
-"""New jobs: their tries, with whom they may share a run, and which of the jobs before them in the list they need."""
+"""New jobs: their tries, with whom they may share a run, which of those before them in the list they need, whether few
+of them may run at a time, and whether they are to begin later."""
+Shape = tuple[int, str | None, set[int], bool, bool]
 HOW = st.sampled_from(sorted(TABLE)) | st.sampled_from(["returns", "returns", "job failed"])
 """How an attempt ends; most of them end their job."""
-WHEN = st.sampled_from([0.0, 3600.0])
+CLAIMED = ("attempt", "failures", "tries", "worker", "shared", "limited", "cancel_requested")
+"""What a claim tells beside."""
+WHEN = st.sampled_from([0.0, LATE_S])
 """After how many seconds it is tried again."""
 
 
@@ -44,7 +54,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         super().__init__()
         self._run = run
-        self._claimed: dict[tuple[UUID, int], Moved] = {}
+        self._claimed: dict[tuple[UUID, int], Claimed] = {}
         self._model = Model(WORKERS)
         run(begin())
 
@@ -56,7 +66,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {key: vars(job) for key, job in seen.items()} == {
             key: vars(job) for key, job in self._model.jobs.items()
         }
-        facts = ("id", "state", "seq", "attempt", "dispatch", "failures", "worker", "cancel_requested")
+        facts = ("id", "state", "seq", "dispatch")
         told, have = ([tuple(getattr(job, fact) for fact in facts) for job in jobs] for jobs in (moved, changed))
         assert sorted(told, key=repr) == sorted(have, key=repr)
         return moved
@@ -65,16 +75,23 @@ class LedgerMachine(RuleBasedStateMachine):
         return [job.id for job in self._model.jobs.values() if job.state in states]
 
     @initialize(target=jobs, shapes=SHAPES)
-    def begin(self, shapes: list[tuple[int, str | None, set[int]]]) -> MultipleResults[UUID]:
+    def begin(self, shapes: list[Shape]) -> MultipleResults[UUID]:
         return self.insert(shapes, set())
 
     @precondition(lambda self: len(self._model.jobs) < 12)
     @rule(target=jobs, shapes=SHAPES, old=st.sets(jobs, max_size=1))
-    def insert(self, shapes: list[tuple[int, str | None, set[int]]], old: set[UUID]) -> MultipleResults[UUID]:
+    def insert(self, shapes: list[Shape], old: set[UUID]) -> MultipleResults[UUID]:
         ids = [UUID(int=len(self._model.jobs) + n + 1) for n in range(len(shapes))]
         new = [
-            Job(key, tries, shared, tuple(sorted({*(ids[n] for n in before if n < ids.index(key)), *old})))
-            for key, (tries, shared, before) in zip(ids, shapes, strict=True)
+            Job(
+                key,
+                tries,
+                shared,
+                tuple(sorted({*(ids[n] for n in before if n < ids.index(key)), *old})),
+                limited,
+                delayed,
+            )
+            for key, (tries, shared, before, limited, delayed) in zip(ids, shapes, strict=True)
         ]
         self._step(insert(new), lambda _: self._model.insert(new))
         return multiple(*ids)
@@ -90,7 +107,12 @@ class LedgerMachine(RuleBasedStateMachine):
         started = self._step(
             ledger.start(deliveries, worker, LEASE_S), lambda seen: self._model.start(deliveries, worker, seen)
         )
-        self._claimed.update({(job.id, job.attempt): job for job in started})
+        for job in started:
+            assert isinstance(job, Claimed)
+            assert {name: getattr(job, name) for name in CLAIMED} == {
+                name: getattr(self._model.jobs[job.id], name) for name in CLAIMED
+            }
+            self._claimed[job.id, job.attempt] = job
 
     @precondition(lambda self: self._are(State.RUNNING))
     @rule(data=st.data(), late=st.booleans())
@@ -156,7 +178,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self._step(waiting.free_overlooked(), self._model.free_overlooked)
         for need in self._run(waiting.needs_of(self._are(State.BLOCKED))):
             assert need.state not in {State.FAILED, State.CANCELLED}
-        assert not [job for job in self._are(State.BLOCKED) if self._model.has_all(self._model.jobs[job])]
+        blocked = [self._model.jobs[job] for job in self._are(State.BLOCKED)]
+        assert not [job for job in blocked if self._model.has_all(job) and job.reason != "limited"]
+
+    @rule()
+    def release_limited(self) -> None:
+        self._step(limits.release(), self._model.release_limited)
+
+    @precondition(lambda self: len(self._are(State.BLOCKED, State.QUEUED)) > 4)
+    @rule()
+    def purge(self) -> None:
+        self._step(ledger.purge("test", None), self._model.purge)
 
     @rule(worker=st.sampled_from(WORKERS))
     def take_in_what_joins(self, worker: str) -> None:
