@@ -136,6 +136,9 @@ class Settings(EnvironmentSettings):
     queues: str = Field(default="", pattern=r"^([\w.-]+(:\d+)?(,|$))*$")
     """Queues that a worker serves, as `NAME,...`, or `NAME:16,...` for so many jobs at a time. Unset: all."""
 
+    families: str = Field(default="", pattern=r"^([A-Za-z_][\w.]*(,|$))*$")
+    """Packages of yours that are families of jobs, as `NAME,...`; they are added to ours."""
+
     stall_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds for which a transfer may stand still, or bring less than 1 KiB a second, before it is taken up anew."""
 
@@ -223,6 +226,11 @@ class Settings(EnvironmentSettings):
         """The fewest and the most worker processes that a worker command keeps; None for one, itself."""
         least, _, most = self.autoscale.partition(":")
         return (int(least), int(most)) if most else None
+
+    @property
+    def other_families(self) -> tuple[str, ...]:
+        """The packages that are families beside ours."""
+        return tuple(_listed(self.families))
 
     @classmethod
     def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ FLOORS = (
     {"infra"},
     {"jobs"},
     {"families"},
-    {"api", "worker", "web"},
+    {"api", "worker", "web", "testing"},
     {"cli", "__main__"},
 )
 ARQ = {"infra/redis.py", "jobs/queue.py", "worker/worker.py"}

@@ -69,7 +69,9 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
     Raises:
         CannotStart: the state is in use, the port is taken, or a server does not start.
     """
-    load_settings(os.environ)  # what is wrong stops the start here, and not the worker again and again
+    others = settings.other_families  # what is wrong stops the start here, and not the worker again and again
+    load_settings(os.environ, others)
+    kinds = load_params(others)
     await (await make_client(settings)).aclose()
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_state(settings.state_dir))
@@ -81,7 +83,7 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
         if own_migrations() - await applied_migrations(database_url):
             await migrate(database_url)
         await stack.enter_async_context(_worker(settings))
-        url = await stack.enter_async_context(serving(create_app(settings, load_params()), listening))
+        url = await stack.enter_async_context(serving(create_app(settings, kinds), listening))
         before = Instance.of(settings.state_dir)
         instance = Instance(
             url=url,

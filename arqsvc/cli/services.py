@@ -14,7 +14,7 @@ from arqsvc.api.app import create_app
 from arqsvc.api.keys import LINK_LIFE, KeyKind, create_secret
 from arqsvc.cli.instance import Instance, listening_on, running_instance, serving
 from arqsvc.errors import CannotStart
-from arqsvc.families import CHILD_MODULES, load_jobs, load_params, load_settings
+from arqsvc.families import child_modules, load_jobs, load_params, load_settings
 from arqsvc.infra.db import migrate as migrate_database
 from arqsvc.infra.db import open_db
 from arqsvc.infra.memory import settle
@@ -81,7 +81,7 @@ async def api(settings: Settings) -> int:
     """Run the API until SIGTERM or Ctrl-C."""
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop, listening_on(settings.host, settings.port) as listening:
-        async with serving(create_app(settings, load_params()), listening) as address:
+        async with serving(create_app(settings, load_params(settings.other_families)), listening) as address:
             settle()
             click.echo(f"arqsvc {__version__} API at {address}")
             sys.stdout.flush()
@@ -91,16 +91,17 @@ async def api(settings: Settings) -> int:
 
 async def worker(settings: Settings) -> int:
     """Run a worker, or a fleet of them, until SIGTERM or Ctrl-C; then they drain. A second signal ends them at once."""
-    families = load_settings(os.environ)
+    others = settings.other_families
+    known, families = load_params(others), load_settings(os.environ, others)
     log_to(settings.log_level, settings.log_file)
     os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "matplotlib"))  # else it writes into ~/.cache
-    queues = settings.served or dict.fromkeys(known_queues(load_params(), settings.routed), settings.concurrency)
+    queues = settings.served or dict.fromkeys(known_queues(known, settings.routed), settings.concurrency)
     if settings.fleet:
         return await _fleet(settings, queues)
     from arqsvc.worker.worker import open_worker
 
     with stopped_by_signals() as stop:
-        async with open_worker(settings, queues, load_jobs, CHILD_MODULES, families) as process:
+        async with open_worker(settings, queues, lambda: load_jobs(others), child_modules(others), families) as process:
             settle()
             await process.run(stop)
     return 0

@@ -11,7 +11,7 @@ from uuid import UUID
 from arqsvc.jobs.ledger import MAX_LOSSES
 from arqsvc.jobs.record import FINAL, State
 
-AT_ONCE = 2
+AT_ONCE = 1
 ALIVE, DEAD, GONE = "alive", "dead", "gone"
 """A worker beats; beats no more; has deleted its row, since it stopped in order."""
 
