@@ -22,6 +22,7 @@ TABLE = {
     "job failed": ("failed", State.FAILED, "bad_input", 1),
     "too slow": ("failed", State.FAILED, "timeout", 1),
     "throttled": ("throttled", State.SCHEDULED, "throttled", 0),
+    "an outage": ("unavailable", State.SCHEDULED, "source_unavailable", 0),
     "interrupted": ("interrupted", State.QUEUED, "worker_stopped", 0),
     "a bug": ("failed", State.SCHEDULED, "internal", 1),
     "lost by its worker": ("lost", State.QUEUED, "worker_lost", 0),
@@ -156,13 +157,13 @@ class Model:
             job.failures += failed
             if failed and job.failures >= job.tries:
                 state = State.FAILED
-            error = reason if outcome in {"failed", "throttled"} else None
+            error = reason if outcome in {"failed", "throttled", "unavailable"} else None
             if job.cancel_requested and state in {State.QUEUED, State.SCHEDULED}:
                 outcome, state, reason = "cancelled", State.CANCELLED, "cancelled_by_user"
             job.end_attempt(outcome)
             job.go(state, reason, error)
             job.dispatch += state == State.QUEUED
-            job.due = end.delay_s == 0 if state == State.SCHEDULED else None
+            job.due = end.delay_s == 0 or outcome == "unavailable" if state == State.SCHEDULED else None
             if state == State.SUCCEEDED:
                 job.result = f"{job.id} {job.attempt}"
                 job.files.append(job.result)

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from uuid6 import uuid7
 
-from arqsvc.errors import BadInput, Conflict, Retryable, Throttled, TimedOut
+from arqsvc.errors import BadInput, Conflict, Retryable, SourceAway, Throttled, TimedOut
 from arqsvc.infra.db import connect, open_db, rows
 from arqsvc.jobs import ledger
 from arqsvc.jobs.context import JobContext
-from arqsvc.jobs.declare import Limit, Params, Result, job
+from arqsvc.jobs.declare import Limit, Params, Result, Retries, job
 from arqsvc.jobs.ledger import Ended, Ending, NewJob
 from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.run import LOST, TOO_LATE, Interrupted, Outcome, ending
@@ -30,7 +30,7 @@ class Noted(Result):
     text: str
 
 
-class Note(Params, kind="test.note", result=Noted, queue="test"):
+class Note(Params, kind="test.note", result=Noted, queue="test", retries=Retries(first_s=0.0, outage_s=LATE_S)):
     """Do nothing."""
 
 
@@ -67,6 +67,7 @@ def _ending(end: End, claimed: Claimed, text: str) -> Ending:
         "rejected": Conflict("not so"),
         "job failed": BadInput("not this"),
         "too slow": TimedOut("too long"),
+        "an outage": SourceAway("nobody answers"),
         "throttled": Throttled("not so fast", delay_s=end.delay_s),
         "interrupted": Interrupted(),
         "a bug": RuntimeError("a secret of the programmer"),
