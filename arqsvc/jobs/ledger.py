@@ -268,7 +268,8 @@ async def rescue(lease_s: float) -> list[Moved]:
 
     A worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
     stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
-    told.
+    told. What is taken is the attempt that was seen to be dead, not one that began meanwhile: PostgreSQL looks again at
+    a row that has changed, but at the worker that it had before.
     """
     return await end(
         """UPDATE job SET
@@ -284,11 +285,14 @@ async def rescue(lease_s: float) -> list[Moved]:
             losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, worker = NULL
         FROM lost WHERE job.id = lost.id""",
         lease_s, MAX_LOSSES,
-        first="""lost AS (
-            SELECT job.id, job.attempt, job.worker, job.attempted_at, (worker.id IS NOT NULL)::int AS died
+        first="""dead AS MATERIALIZED (
+            SELECT job.id, job.attempt, (worker.id IS NOT NULL)::int AS died
             FROM job LEFT JOIN worker ON worker.id = job.worker
             WHERE job.state = 'running'
                 AND (worker.id IS NULL OR worker.heartbeat_at < now() - make_interval(secs => $1))
+        ), lost AS (
+            SELECT job.id, job.attempt, job.worker, job.attempted_at, dead.died
+            FROM dead JOIN job ON job.id = dead.id AND job.attempt = dead.attempt AND job.state = 'running'
             FOR UPDATE OF job SKIP LOCKED
         ),""",
         also="""tried AS (
