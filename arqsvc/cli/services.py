@@ -111,7 +111,9 @@ async def _fleet(settings: Settings, queues: Mapping[str, int]) -> int:
     """Keep as many workers running, each a process of its own, as these queues need."""
     from arqsvc.worker.autoscale import autoscale
 
-    kinds = {kind.queue for kind in load_params(settings.other_families).values()} | {queue for _, queue in settings.routed}
+    kinds = {kind.queue for kind in load_params(settings.other_families).values()} | {
+        queue for _, queue in settings.routed
+    }
     if unknown := set(queues) - kinds:  # else each worker would say so, again and again
         known = ", ".join(sorted(kinds))
         raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {known}.")
