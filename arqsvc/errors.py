@@ -20,6 +20,7 @@
         SourceUnavailable an outside service did not answer, or not with all of it
           SourceAway      there is no connection to it, or it is down: an outage, which may last
         Throttled         an outside service asks to wait; this uses up none of the job's tries
+          DatabaseAway    our own database does not answer
         OutOfSpace        a disk is full or read-only
         ChildDied         a child process ended without an answer
       CannotStart         a command cannot start; exit code 2
@@ -217,6 +218,14 @@ class Throttled(Retryable):
     code = "throttled"
     title = "Waiting for the source"
     status = 429
+
+
+class DatabaseAway(Throttled):
+    """The database of the service does not answer; who asked tries again."""
+
+    code = "database_away"
+    title = "Waiting for the database"
+    status = 503
 
 
 class OutOfSpace(Retryable):

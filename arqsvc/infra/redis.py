@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 WAIT_S = 5.0
 """Longest wait for a connection, and for a blocking read."""
 
+SLACK_S = 2.0
+"""Seconds beyond the longest blocking read after which a connection is taken for deaf."""
+
 OLDEST = 7
 """Oldest major version of Redis that has what the queues use; Valkey says 7 of itself."""
 
@@ -57,7 +60,7 @@ async def open_redis(url: str) -> AsyncIterator[ArqRedis]:
         CannotStart: the URL is wrong, no server answers, or an old one; says why, never the password.
     """
     try:
-        connections = ConnectionPool.from_url(url, socket_connect_timeout=WAIT_S, socket_timeout=3 * WAIT_S)
+        connections = ConnectionPool.from_url(url, socket_connect_timeout=WAIT_S, socket_timeout=WAIT_S + SLACK_S)
         pool = ArqRedis(connections, job_serializer=to_json, job_deserializer=from_json, expires_extra_ms=_KEEP_MS)
         version = str((await pool.info("server"))["redis_version"])
     except ValueError:  # its message may hold a piece of the password

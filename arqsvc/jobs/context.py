@@ -1,7 +1,8 @@
 """JobContext: all that a running job may reach."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -9,7 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from arqsvc.errors import BadInput, NotFound
+from arqsvc.errors import BadInput, DatabaseAway, NotFound
+from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool, Usage
 from arqsvc.infra.storage import ScratchFolder, Storage, Stored
@@ -44,8 +46,19 @@ class Needed(Generic[S]):
     """What it published, by name."""
 
 
+AWAY_S = 5.0
+"""Seconds after which a job that needs the database tries again."""
 CHECKPOINT_BYTES = 64 * 1024
 """Longest JSON text of a checkpoint."""
+
+
+@contextmanager
+def ledger_errors() -> Iterator[None]:
+    """Turn a database that is away into DatabaseAway: the job waits for it, and loses no try."""
+    try:
+        yield
+    except UNAVAILABLE as error:
+        raise DatabaseAway("The database does not answer. The job goes on once it is back.", delay_s=AWAY_S) from error
 
 
 @dataclass(slots=True)
@@ -93,7 +106,8 @@ class JobContext:
         """
         if len(json.dumps(value)) > CHECKPOINT_BYTES:
             raise ValueError(f"a checkpoint holds at most {CHECKPOINT_BYTES:,} bytes of JSON; publish more as a file")
-        await ledger.keep_checkpoint({job.id: job.attempt for job in self._run.members.values()}, value)
+        with ledger_errors():
+            await ledger.keep_checkpoint({job.id: job.attempt for job in self._run.members.values()}, value)
 
     async def compute(self, function: Callable[..., R], *args: Any, reports: bool = False) -> R:
         """Run a pure function in a child process; ended with the job when that is cancelled or out of time.
@@ -128,9 +142,11 @@ class JobContext:
         Raises:
             BadInput: content that it published is not in storage any more.
         """
-        (job,) = [need.id for need in await needs_of([self.job_id]) if need.kind == kind]
-        row = await JobRecord.get(id=job)
-        files = {file.name: self._input(file) for file in await FileRecord.filter(job_id=job)}
+        with ledger_errors():
+            (job,) = [need.id for need in await needs_of([self.job_id]) if need.kind == kind]
+            row = await JobRecord.get(id=job)
+            found = await FileRecord.filter(job_id=job)
+        files = {file.name: self._input(file) for file in found}
         return Needed(result.model_validate(row.result), files)
 
     async def open(self, file: UUID) -> Input:
@@ -140,7 +156,8 @@ class JobContext:
             BadInput: it does not exist any more.
         """
         try:
-            found = await find_file(file, self.owner)
+            with ledger_errors():
+                found = await find_file(file, self.owner)
         except NotFound as error:
             raise BadInput(error.detail, reason="no_such_file") from error
         return self._input(found)

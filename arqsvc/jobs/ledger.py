@@ -28,6 +28,8 @@ from arqsvc.jobs.record import State
 
 MAX_LOSSES = 3
 """Workers that a job may lose before it ends as poisoned."""
+SUSPECTS = Limit("suspects", at_once=1)
+"""What holds for jobs on their last chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +268,9 @@ async def release_due(limit: int = 500) -> list[Moved]:
 async def rescue(lease_s: float) -> list[Moved]:
     """running -> queued in their old places, for all whose worker is dead; the third loss ends a job as `poisoned`.
 
+    On its last chance a job is a suspect, and suspects run one at a time: one that kills its worker takes none of those
+    with it that were there by chance.
+
     A worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
     stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
     told. What is taken is the attempt that was seen to be dead, not one that began meanwhile: PostgreSQL looks again at
@@ -282,9 +287,11 @@ async def rescue(lease_s: float) -> list[Moved]:
                 'code', 'poisoned', 'detail', 'This job lost ' || $2::int || ' workers; the last was ' || lost.worker
                 || '. Look at their logs for memory or crashes before you retry it.') END,
             finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR losses + lost.died >= $2 THEN now() END,
-            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, worker = NULL
+            losses = losses + lost.died, dispatch = dispatch + 1, seq = seq + 1, worker = NULL,
+            limits = CASE WHEN losses + lost.died = $2 - 1 AND lost.died = 1 THEN coalesce(limits, '[]') || $3::jsonb
+                ELSE limits END
         FROM lost WHERE job.id = lost.id""",
-        lease_s, MAX_LOSSES,
+        lease_s, MAX_LOSSES, json.dumps(limits.stored([SUSPECTS])),
         first="""dead AS MATERIALIZED (
             SELECT job.id, job.attempt, (worker.id IS NOT NULL)::int AS died
             FROM job LEFT JOIN worker ON worker.id = job.worker
@@ -344,6 +351,7 @@ async def retry(job: UUID) -> Moved | None:
                 SELECT FROM job_need need JOIN job needed ON needed.id = need.needed_id
                 WHERE need.job_id = job.id AND needed.state <> 'succeeded') THEN 'blocked' ELSE 'queued' END,
             reason = 'retried_by_user', error = NULL, result = NULL, progress = NULL, started_at = NULL,
+            limits = nullif(jsonb_path_query_array(limits, '$[*] ? (@[0] != "suspects")'), '[]'),
             failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = {PLACE},
             due_at = NULL, finished_at = NULL, cancel_requested_at = NULL, cancel_reason = NULL
         WHERE id = $1 AND state IN ('failed', 'cancelled')""",

@@ -259,7 +259,6 @@ class JobQueue:
         if moved := await ledger.rescue(lease_s):
             for job in moved:
                 logger.warning("job rescued", extra={"job_id": job.id, "state": job.state})
-                await self.forget(job.queue, job.id, job.dispatch - 1)
             await self.deliver(moved)
         await ledger.forget_dead_workers(lease_s)
 

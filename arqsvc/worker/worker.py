@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
-from uuid import UUID
 
 import arq
 from pydantic import BaseModel
@@ -128,12 +127,19 @@ class QueueWorker(arq.Worker):
             if taken and self._paused:
                 await self._redis.zadd(self.queue_name, dict(taken[1]))
             elif taken:
-                await self._begin([parse_delivery(name.decode()) for name, _ in taken[1]])
+                await self._begin(taken[1])
         finally:
             self._taking, self._waits_as = False, None
 
-    async def _begin(self, deliveries: Sequence[tuple[UUID, int]]) -> None:
-        for claimed, run in await self._runner.claim(deliveries):
+    async def _begin(self, taken: Sequence[tuple[bytes, float]]) -> None:
+        """Claim what was taken, and let it run; what cannot be claimed now goes back to its place."""
+        try:
+            claims = await self._runner.claim([parse_delivery(name.decode()) for name, _ in taken])
+        except Exception:
+            async with best_effort("what was taken waits until it is put back"):
+                await self._redis.zadd(self.queue_name, dict(taken))
+            raise
+        for claimed, run in claims:
             self._running += 1
             self.attempts.create_task(self._run(claimed, run))
 
@@ -191,6 +197,7 @@ class WorkerProcess:
             ("news", self._hear_news),
             ("due", lambda: every(DUE_S, self._release)),
             ("reconcile", lambda: every(self._infra.settings.reconcile_s, self._reconcile)),
+            ("put back", lambda: every(self._infra.settings.reconcile_s, self._put_back)),
             ("tick", lambda: every(TICK_S, self._lease.tick)),
         ]
         async with supervised([*housekeeping, *self._runner.loops]), asyncio.TaskGroup() as attempts:
@@ -256,13 +263,16 @@ class WorkerProcess:
         await self._queue.release_limited()
 
     async def _reconcile(self) -> None:
-        """What no message can be trusted for: cancels, lost ends, the jobs of dead workers, forgotten jobs."""
+        """What no message can be trusted for: cancels, lost ends, the jobs of dead workers."""
         await self._runner.look_after_held()
         await self._heed_modes()
         if self._lease.steady:
             await self._queue.rescue(self._infra.settings.lease_s)
         await self._queue.free_overlooked()
         await asyncio.to_thread(clear_abandoned_scratch, self._infra.settings.scratch)
+
+    async def _put_back(self) -> None:
+        """Put back what Redis has forgotten; a loop of its own, because a Redis that hangs holds it up."""
         self._looked_to = await self._queue.put_back_forgotten(self._looked_to)
 
 

@@ -286,14 +286,14 @@ async def count(ctx: JobContext, params: Count) -> Said:
     return Said(text=str(number))
 
 
-class Block(Params, kind="test.block", result=Said, queue="test", retries=QUICK):
+class Hang(Params, kind="test.hang", result=Said, queue="test", retries=QUICK):
     """Block the event loop, the first time."""
 
     folder: Path
 
 
-@job(Block)
-async def block(ctx: JobContext, params: Block) -> Said:
+@job(Hang)
+async def hang(ctx: JobContext, params: Hang) -> Said:
     if not (params.folder / "blocked").exists():
         (params.folder / "blocked").touch()
         time.sleep(60)  # noqa: ASYNC251 - what must not be done
@@ -358,7 +358,7 @@ async def unserved(ctx: JobContext, params: Unserved) -> Said:
 
 
 ALL = (
-    say, fail, wait, too_slow, step, eat, read, share, follow, follow_both, follow_on, linger, silent, count, block,
+    say, fail, wait, too_slow, step, eat, read, share, follow, follow_both, follow_on, linger, silent, count, hang,
     one_of_two, paced, retry_for, unserved,
 )  # fmt: skip
 JOBS = {one.params.kind: one for one in ALL if isinstance(one, Job)}

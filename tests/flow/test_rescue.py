@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
@@ -260,3 +260,21 @@ async def test_a_job_that_lost_its_worker_keeps_its_place_in_the_queue(api: Serv
         lost, before, behind = [await api.client.result(job["id"]) for job in (lost, before, behind)]
     assert [job["state"] for job in (lost, before, behind)] == ["succeeded"] * 3
     assert lost["attempts"][1]["started_at"] < behind["attempts"][0]["started_at"]
+
+
+async def test_a_job_that_ran_by_chance_beside_one_that_kills_workers_succeeds(api: Service, tmp_path: Path) -> None:
+    job = await api.client.submit("test.wait", {"folder": str(tmp_path)})
+    async with unlucky_worker(api.settings) as worker:
+        await pids_in(tmp_path)
+        killer = await api.client.submit("test.kill", {})
+        assert await worker.wait() == 128 + SIGKILL
+    async with unlucky_worker(api.settings) as worker:
+        assert await worker.wait() == 128 + SIGKILL
+    (tmp_path / "go").touch()
+    async with AsyncExitStack() as stack:
+        for _ in range(2):  # the one that the job kills is replaced
+            await stack.enter_async_context(unlucky_worker(api.settings))
+        ended = [await api.client.result(each["id"]) for each in (job, killer)]
+    assert [each["state"] for each in ended] == ["succeeded", "failed"]
+    assert outcomes(ended[0]) == ["lost", "lost", "succeeded"]
+    assert ended[1]["reason"] == "poisoned"

@@ -99,7 +99,7 @@ async def test_a_second_signal_ends_a_worker_at_once_and_burns_no_try(api: Servi
 async def test_a_worker_whose_event_loop_hangs_ends_itself_and_its_jobs_go_on(api: Service, tmp_path: Path) -> None:
     watched = api.settings.model_copy(update={"hung_s": 1.0})
     async with worker_process(watched) as worker:
-        job = await api.client.submit("test.block", {"folder": str(tmp_path)})
+        job = await api.client.submit("test.hang", {"folder": str(tmp_path)})
         assert await worker.wait() == 128 + SIGKILL
     async with worker_process(watched):
         job = await api.client.result(job["id"])
