@@ -26,7 +26,7 @@
       CannotStart         a command cannot start; exit code 2
         StateInUse        another instance holds the state folder
 
-What happens to a job that raises one is decided in `jobs/runner.py` alone; how a client sees one, in `api/problems.py`.
+What happens to a job that raises one is decided in `jobs/run.py` alone; how a client sees one, in `api/problems.py`.
 """
 
 from collections.abc import Mapping

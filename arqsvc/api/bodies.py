@@ -43,12 +43,16 @@ async def _json(request: Request, empty: Any) -> Any:
     if not body and empty is not None:
         return empty
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise fault("", f"the body is not JSON: {error}") from error
     if _holds_nul(value):
         raise fault("", "the body holds the character U+0000, which cannot be stored")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _holds_nul(value: Any) -> bool:

@@ -28,7 +28,7 @@ UNAVAILABLE = (
     DBConnectionError,
 )
 """What a statement raises while the database is away; the same statement may succeed later."""
-REFUSED = (OperationalError, IntegrityError)
+REFUSED = (OperationalError, IntegrityError, asyncpg.ProgramLimitExceededError)
 """What a statement raises whose values the database does not take."""
 
 LEDGER = "ledger"

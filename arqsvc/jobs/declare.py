@@ -42,6 +42,10 @@ class Retries:
     retry_for_s: float | None = None
     """Seconds after the job's first start behind which no further attempt begins; None for no such end."""
 
+    def __post_init__(self) -> None:
+        if self.tries < 1 or min(self.first_s, self.cap_s, self.outage_s) < 0:
+            raise ValueError(f"{self}: tries are 1 or more, and no time is negative")
+
     def delay_s(self, failures: int) -> float:
         """Return a wait in seconds after this many failures (1 or more)."""
         return random.uniform(0, min(self.cap_s, self.first_s * 2 ** min(failures - 1, 30)))  # noqa: S311
@@ -72,8 +76,9 @@ class Params(_Message):
 
     `priority` is 1..10, 10 the most urgent: each step stands a minute ahead in the queue, so that nothing starves.
     After `soft_timeout_s` seconds (five sixths of `timeout_s` unless it is given) the coroutine is cancelled and may
-    clean up; after `timeout_s` it is given up. `no_progress_s` is the longest time in which it may tell no progress;
-    `memory_bytes` is the ceiling of each of its computations instead of the worker's.
+    clean up, or return what it has; if it has not ended soon after `timeout_s` it is given up. `no_progress_s` is the
+    longest time in which it may tell no progress; `memory_bytes` is the ceiling of each of its computations instead of
+    the worker's.
 
     class Summarise(Params, kind="genomes.summarise", result=Summary, queue="downloads", timeout_s=3600): ...
     """
@@ -107,7 +112,7 @@ class Params(_Message):
             raise TypeError(f"{cls.__name__} must name its kind and its result")
         if not 1 <= priority <= 10:
             raise TypeError(f"{cls.__name__} has priority {priority}; it must be in 1..10")
-        if not 0 < (soft_timeout_s or timeout_s) <= timeout_s:
+        if not 0 < (timeout_s if soft_timeout_s is None else soft_timeout_s) <= timeout_s:
             raise TypeError(f"{cls.__name__} has a soft limit of {soft_timeout_s} s; it must be in 0..{timeout_s}")
         cls.kind, cls.result, cls.queue, cls.priority, cls.timeout_s = kind, result, queue, priority, timeout_s
         cls.soft_timeout_s = timeout_s * SOFT if soft_timeout_s is None else soft_timeout_s

@@ -6,6 +6,7 @@ announced in the stream too, and looked for every 2 s, so that an emptied Redis 
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ LOOK_S = 2.0
 """Seconds after which a follower looks for rows that nobody announced."""
 PROGRESS_S = 0.25
 """Least seconds between two pieces of progress of one job within a step."""
+MOST_STEPS = 200
+"""Steps of an attempt that a late reader is told of."""
+STEP_CHARACTERS = 200
 PROGRESS_TTL_S = 86_400
 PROGRESS = ("step", "fraction", "done", "total", "unit")
 """What a client sees of a piece of progress."""
@@ -155,11 +159,12 @@ class ProgressWriter:
         """Take down where the work stands; never waits."""
         self._n += 1
         self.noted_at = asyncio.get_running_loop().time()
+        step, done, total = step.encode(errors="replace").decode()[:STEP_CHARACTERS], _finite(done), _finite(total)
         fraction = min(1.0, max(0.0, done / total)) if total > 0 else 0.0
         values = (step, fraction, done, total, unit)
         entry = {"n": self._n, "at": datetime.now(UTC).isoformat(), **dict(zip(PROGRESS, values, strict=True))}
         if not self.steps or self.steps[-1]["step"] != step:
-            self.steps.append(entry)
+            self.steps = [*self.steps[-MOST_STEPS:], entry]
         elif self._unsent and self._unsent[-1]["step"] == step:
             self._unsent.pop()
         self._unsent.append(entry)
@@ -196,6 +201,12 @@ class ProgressWriter:
         if self._last:
             self._unsent = self._unsent or [self._last]
             self.sender.noted(self)
+
+
+def _finite(number: float) -> float:
+    """Return a number that JSON can hold; 0 for one that it cannot."""
+    value = float(number)
+    return (int(value) if value.is_integer() else value) if math.isfinite(value) else 0
 
 
 async def latest_progress(redis: ArqRedis, jobs: Sequence[JobRecord]) -> dict[UUID, dict[str, Any]]:

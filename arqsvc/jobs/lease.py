@@ -29,7 +29,8 @@ from arqsvc.infra.db import UNAVAILABLE, connect
 logger = logging.getLogger(__name__)
 
 _BEAT = """INSERT INTO worker (id, host, pid, queues, concurrency, started_at, heartbeat_at)
-VALUES ($1, $2, $3, $4::jsonb, $5, now(), now()) ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()"""
+VALUES ($1, $2, $3, $4::jsonb, $5, now(), now()) ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()
+RETURNING extract(epoch FROM now())::float8"""
 
 
 class WorkerRecord(Model):
@@ -79,6 +80,8 @@ class Lease:
         self._steady_s = 2 * every_s
         self._hung_s = hung_s
         self._ticked_at: float | None = None
+        self._ahead_s: float | None = None
+        """By how much the database's clock is ahead of the monotonic one."""
         self._since: float | None = None
         self._stopped = threading.Event()
         self._first = threading.Event()
@@ -101,6 +104,14 @@ class Lease:
             faulthandler.dump_traceback(all_threads=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def _heed_clock(self, now_s: float) -> None:
+        """Judge nobody for a while if the database's clock has jumped, or this machine has slept."""
+        ahead_s = now_s - time.monotonic()
+        if self._ahead_s is not None and abs(ahead_s - self._ahead_s) > self._every_s and self._since is not None:
+            logger.warning("a clock jumped", extra={"worker": self.worker, "by_s": round(ahead_s - self._ahead_s, 1)})
+            self._since = time.monotonic()
+        self._ahead_s = ahead_s
+
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Beat until the block ends, then delete the row.
@@ -119,7 +130,11 @@ class Lease:
             await asyncio.to_thread(thread.join, 10.0)
 
     def _run(self) -> None:
-        asyncio.run(self._beat_until_stopped())
+        try:
+            asyncio.run(self._beat_until_stopped())
+        except BaseException:  # without a heartbeat this worker's jobs would run elsewhere too
+            logger.critical("the heartbeat failed as it never may; this worker ends itself", exc_info=True)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     async def _beat_until_stopped(self) -> None:
         while not self._stopped.is_set():
@@ -136,7 +151,7 @@ class Lease:
 
     async def _beat(self, connection: asyncpg.Connection) -> None:
         while not self._stopped.is_set():
-            await connection.execute(_BEAT, *self._row, timeout=self._every_s)
+            self._heed_clock(await connection.fetchval(_BEAT, *self._row, timeout=self._every_s))
             if self._since is None and self._first.is_set():
                 self._on_return()
             self._since = self._since or time.monotonic()

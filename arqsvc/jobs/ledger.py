@@ -217,16 +217,15 @@ async def finish(ended: Sequence[Ended]) -> list[Moved]:
     `cancelled`.
     """
     return await end(
-        f"""UPDATE job SET state = held.next, error = held.error, result = held.result, progress = held.progress,
+        """UPDATE job SET state = held.next, error = held.error, result = held.result, progress = held.progress,
             reason = CASE WHEN held.next = 'cancelled' THEN 'cancelled_by_user' ELSE held.reason END,
             failures = job.failures + held.failed, seq = job.seq + 1, worker = NULL,
             dispatch = job.dispatch + (held.next = 'queued')::int,
             queued_at = CASE WHEN held.next = 'queued' THEN now() ELSE job.queued_at END,
-            place = CASE WHEN held.next = 'queued' THEN {PLACE} ELSE job.place END,
             due_at = CASE WHEN held.next = 'scheduled' THEN now() + make_interval(secs => held.delay_s) END,
             finished_at = CASE WHEN held.next IN ('succeeded', 'failed', 'cancelled') THEN now() END
         FROM held WHERE job.id = held.id""",
-        storable(json.dumps([each.row() for each in ended])),
+        storable(json.dumps([each.row() for each in ended], default=repr)),
         first="""held AS (
             SELECT ended.*, job.worker, job.attempted_at,
                 CASE WHEN cancel_requested_at IS NOT NULL AND ended.state IN ('queued', 'scheduled')
@@ -265,13 +264,14 @@ async def release_due(limit: int = 500) -> list[Moved]:
     )
 
 
-async def rescue(lease_s: float) -> list[Moved]:
+async def rescue(lease_s: float, judge: str | None = None) -> list[Moved]:
     """running -> queued in their old places, for all whose worker is dead; the third loss ends a job as `poisoned`.
 
     On its last chance a job is a suspect, and suspects run one at a time: one that kills its worker takes none of those
     with it that were there by chance.
 
-    A worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
+    Who judges is a worker whose own heartbeat is fresh: one from before the database's clock jumped judges nobody. A
+    worker is dead when its heartbeat is older than `lease_s` by the database's clock. One whose row is gone has
     stopped in order: what it left behind is no loss. A job that was to be cancelled is cancelled: nobody is left to be
     told. What is taken is the attempt that was seen to be dead, not one that began meanwhile: PostgreSQL looks again at
     a row that has changed, but at the worker that it had before.
@@ -291,12 +291,14 @@ async def rescue(lease_s: float) -> list[Moved]:
             limits = CASE WHEN losses + lost.died = $2 - 1 AND lost.died = 1 THEN coalesce(limits, '[]') || $3::jsonb
                 ELSE limits END
         FROM lost WHERE job.id = lost.id""",
-        lease_s, MAX_LOSSES, json.dumps(limits.stored([SUSPECTS])),
+        lease_s, MAX_LOSSES, json.dumps(limits.stored([SUSPECTS])), judge,
         first="""dead AS MATERIALIZED (
             SELECT job.id, job.attempt, (worker.id IS NOT NULL)::int AS died
             FROM job LEFT JOIN worker ON worker.id = job.worker
             WHERE job.state = 'running'
                 AND (worker.id IS NULL OR worker.heartbeat_at < now() - make_interval(secs => $1))
+                AND ($4::text IS NULL OR EXISTS (SELECT FROM worker judge
+                    WHERE judge.id = $4 AND judge.heartbeat_at > now() - make_interval(secs => $1 / 2)))
         ), lost AS (
             SELECT job.id, job.attempt, job.worker, job.attempted_at, dead.died
             FROM dead JOIN job ON job.id = dead.id AND job.attempt = dead.attempt AND job.state = 'running'
@@ -351,7 +353,7 @@ async def retry(job: UUID) -> Moved | None:
                 SELECT FROM job_need need JOIN job needed ON needed.id = need.needed_id
                 WHERE need.job_id = job.id AND needed.state <> 'succeeded') THEN 'blocked' ELSE 'queued' END,
             reason = 'retried_by_user', error = NULL, result = NULL, progress = NULL, started_at = NULL,
-            limits = nullif(jsonb_path_query_array(limits, '$[*] ? (@[0] != "suspects")'), '[]'),
+            limits = nullif(jsonb_path_query_array(limits, 'strict $[*] ? (@[0] != "suspects")'), '[]'),
             failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = {PLACE},
             due_at = NULL, finished_at = NULL, cancel_requested_at = NULL, cancel_reason = NULL
         WHERE id = $1 AND state IN ('failed', 'cancelled')""",

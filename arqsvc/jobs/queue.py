@@ -1,7 +1,7 @@
 """Submit, cancel, retry, and keep Redis in step: the row first, then Redis, which may be emptied at any time.
 
 In Redis a queue is one sorted set of deliveries. A worker takes what stands first out of it, several in one trip, and
-waits there while it is empty. What it took and could not claim in the ledger is put back by the reconciler.
+waits there while it is empty. What it took and could not claim in the ledger it puts back, or else the reconciler does.
 """
 
 import hashlib
@@ -167,11 +167,10 @@ class JobQueue:
 
     async def let_go(self, jobs: Iterable[Moved]) -> None:
         """Cancel what these jobs needed, if they have ended without it and nobody else waits for it."""
-        for job in jobs:
-            if job.state in {State.FAILED, State.CANCELLED}:
-                for needed in await waiting.needed_no_more(job.id):
-                    with suppress(Conflict):
-                        await self.cancel(needed)
+        ended = [job.id for job in jobs if job.state in {State.FAILED, State.CANCELLED}]
+        for needed in await waiting.needed_no_more(ended) if ended else ():
+            with suppress(Conflict):
+                await self.cancel(needed)
 
     async def retry(self, job: UUID) -> None:
         """Queue a failed or cancelled job again, with all its tries; and before it, what it needs and has not.
@@ -254,9 +253,9 @@ class JobQueue:
             logger.info("freed blocked jobs", extra={"jobs": len(moved)})
             await self.deliver(moved)
 
-    async def rescue(self, lease_s: float) -> None:
-        """Take from dead workers what they ran."""
-        if moved := await ledger.rescue(lease_s):
+    async def rescue(self, lease_s: float, judge: str) -> None:
+        """Take from dead workers what they ran, in the name of a live one."""
+        if moved := await ledger.rescue(lease_s, judge):
             for job in moved:
                 logger.warning("job rescued", extra={"job_id": job.id, "state": job.state})
             await self.deliver(moved)
@@ -298,9 +297,9 @@ def routed(kind: type[Params], routes: Iterable[tuple[str, str]]) -> str:
 
 
 def known_queues(kinds: Mapping[str, type[Params]], routes: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the queues that these kinds use."""
+    """Return the queues that these kinds use, and those that they would without routes: jobs may still be there."""
     routes = tuple(routes)
-    return sorted({routed(kind, routes) for kind in kinds.values()})
+    return sorted({queue for kind in kinds.values() for queue in (kind.queue, routed(kind, routes))})
 
 
 async def _conflict(job: UUID, verb: str, hint: str) -> Conflict:

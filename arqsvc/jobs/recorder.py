@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 GROUP = 500
 IDLE_S = 0.005
 """Seconds between two looks whether all is written."""
-RECORD_S = 60.0
+RECORD_S = 3600.0
 """Longest time for which the end of an attempt is written again and again."""
 
 
@@ -57,7 +57,7 @@ class Recorder:
             await asyncio.sleep(IDLE_S)
 
     async def run(self) -> None:
-        """Write until cancelled; a group that this cuts short is written first."""
+        """Write until cancelled; a group that this cuts short is the first when it starts again."""
         while True:
             await self._wake.wait()
             group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
@@ -75,7 +75,7 @@ class Recorder:
             await self._tell(group, moved)
 
     async def _write(self, group: Sequence[Record]) -> list[Moved]:
-        """Write a group; while the database is away again and again, for a minute. Returns all that it moved."""
+        """Write a group; while the database is away again and again, for an hour. Returns all that it moved."""
         wait_s, give_up = 0.1, asyncio.get_running_loop().time() + RECORD_S
         while True:
             try:
@@ -92,7 +92,9 @@ class Recorder:
         """Write a group in one statement; what the ledger cannot hold is found by writing each alone."""
         try:
             moved = await ledger.finish([record.ended for record in group])
-        except REFUSED as error:
+        except Exception as error:
+            if isinstance(error, UNAVAILABLE) and not isinstance(error, REFUSED):
+                raise
             if len(group) > 1:
                 return [job for record in group for job in await self._finish([record])]
             logger.exception("the end of the attempt cannot be stored", extra={"job_id": group[0].job.id})

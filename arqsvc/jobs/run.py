@@ -74,6 +74,8 @@ class Run:
 
     members: dict[UUID, Claimed] = field(default_factory=dict)
     """The jobs whose attempt it is, as they were claimed; none while the first is being claimed."""
+    late: set[UUID] = field(default_factory=set)
+    """Members that joined when it was already being interrupted: what that means is not meant for them."""
     interruption: Interruption | None = None
     progress: ProgressWriter | None = None
     """None before it begins, and once it has ended."""
@@ -91,11 +93,16 @@ class Run:
         first_s = min(times.soft_s, times.no_progress_s or times.soft_s)
         self._timer = loop.call_later(first_s, self._look)
 
-    def end(self) -> None:
-        """Watch no more."""
+    def rest(self) -> None:
+        """Watch no more: its coroutine has ended, and nothing interrupts what is left to do."""
         if self._timer:
             self._timer.cancel()
-        self._task = self.progress = None
+        self._task = None
+
+    def end(self) -> None:
+        """Let nobody join, and nothing be told, any more."""
+        self.rest()
+        self.progress = None
 
     def interrupt(self, why: Interruption, grace_s: float | None = None) -> None:
         """Cancel its coroutine, now or as soon as it begins; give it up if it has not ended `grace_s` later."""
@@ -113,6 +120,8 @@ class Run:
         """Make this the attempt of one more job."""
         assert self.progress
         self.members[job.id] = job
+        if self.interruption:
+            self.late.add(job.id)
         self.progress.join(job.id, job.seq)
 
     def judged(self, outcome: Outcome) -> Outcome:
@@ -171,24 +180,24 @@ def ending(outcome: Outcome, claimed: Claimed, job: Job[Any, Any] | None, *, del
         return Ending("succeeded", State.SUCCEEDED, result=outcome.model_dump(mode="json"))
     if isinstance(outcome, Interrupted):
         return INTERRUPTED
-    if isinstance(outcome, Throttled):
-        return Ending("throttled", State.SCHEDULED, outcome.code, outcome.problem(), delay_s=outcome.delay_s or delay_s)
     text = "".join(traceback.format_exception(outcome))
     if isinstance(outcome, (Rejected, JobFailed)):
         return Ending("failed", State.FAILED, outcome.code, outcome.problem(), text, failed=True)
     problem = outcome.problem() if isinstance(outcome, Retryable) else INTERNAL
     reason = str(problem["code"])
+    retries = job.params.retries if job else Retries(tries=1)
+    away = isinstance(outcome, SourceAway) and claimed.age_s + took_s < retries.outage_s
     if isinstance(outcome, Retryable) and outcome.delay_s is not None:
         delay_s = outcome.delay_s
-    retries = job.params.retries if job else Retries(tries=1)
-    if isinstance(outcome, SourceAway) and claimed.age_s + took_s < retries.outage_s:
+    elif away:
         delay_s = retries.delay_s(claimed.attempt)
-        return Ending("unavailable", State.SCHEDULED, reason, problem, text, delay_s=delay_s)
-    used_up = job is None or claimed.failures + 1 >= claimed.tries
-    ends_s = claimed.age_s + took_s + delay_s
-    if used_up or (retries.retry_for_s is not None and ends_s > retries.retry_for_s):
+    counts = not (away or isinstance(outcome, Throttled))
+    used_up = counts and (job is None or claimed.failures + 1 >= claimed.tries)
+    if used_up or (retries.retry_for_s is not None and claimed.age_s + took_s + delay_s > retries.retry_for_s):
         return Ending("failed", State.FAILED, reason, problem, text, failed=True)
-    return Ending("failed", State.SCHEDULED, reason, problem, text, delay_s=delay_s, failed=True)
+    if counts:
+        return Ending("failed", State.SCHEDULED, reason, problem, text, delay_s=delay_s, failed=True)
+    return Ending("unavailable" if away else "throttled", State.SCHEDULED, reason, problem, delay_s=delay_s)
 
 
 def longest_delay_s(members: Sequence[Claimed], job: Job[Any, Any] | None) -> float:

@@ -42,6 +42,9 @@ from arqsvc.logs import bind
 
 logger = logging.getLogger(__name__)
 
+LEFT_S = 0.01
+"""Seconds between two looks whether those that were given up have ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -77,6 +80,11 @@ class Runner:
         """What must run for as long as attempts do."""
         return [("progress", self._progress.run), ("recorder", self.recorder.run)]
 
+    async def alone(self) -> None:
+        """Return once no coroutine goes on that was given up."""
+        while self.left:  # noqa: ASYNC110 - looked at once in the life of a worker
+            await asyncio.sleep(LEFT_S)
+
     def interrupt(self, job: UUID, attempt: int | None = None) -> None:
         """End the attempt of this job, if it runs here; the row says whether that means cancelled or queued.
 
@@ -84,7 +92,8 @@ class Runner:
         """
         if not (run := self._runs.get(job)):
             return
-        if attempt and (job not in run.members or run.members[job].attempt != attempt):
+        member = run.members.get(job)
+        if run.members and (member is None or (attempt and member.attempt != attempt)):
             return
         if len(run.members) < 2:
             run.interrupt(Interruption.CANCELLED)
@@ -110,10 +119,13 @@ class Runner:
             started = await ledger.start(
                 [each for each in deliveries if each[0] in runs], self._worker, self._means.infra.settings.lease_s
             )
+            await self._queue.deliver(started)
+        except BaseException:
+            started = []  # what was claimed all the same is given back by the next look
+            raise
         finally:
             for job in runs.keys() - {job.id for job in started}:
                 self._forget(job, runs[job])
-        await self._queue.deliver(started)
         return [(job, runs[job.id]) for job in started]
 
     async def run(self, claimed: Claimed, run: Run, over: Callable[[], None]) -> None:
@@ -212,24 +224,42 @@ class Runner:
                 outcome = Interrupted()
                 raise
         finally:
-            if scratch.is_made:
-                await scratch.remove()
-            self.left -= run.progress is None
-            ended(outcome)
+            run.rest()
+            try:
+                if scratch.is_made:
+                    await scratch.remove()
+            finally:
+                self.left -= run.progress is None
+                ended(outcome)
 
     def _record_all(self, outcome: Outcome, run: Run, context: JobContext, took_s: float) -> None:
         """Have recorded how the run ended for each of its jobs; those that try again do so at the same time."""
+        try:
+            ends = self._ends(outcome, run, took_s)
+        except Exception as error:  # a result that is no JSON
+            outcome = error
+            ends = self._ends(outcome, run, took_s)
         if isinstance(outcome, Exception) and not isinstance(outcome, (ArqsvcError, Interrupted)):
             logger.error("the job raised what it must not", exc_info=outcome)
-        members, progress = list(run.members.values()), run.progress
+        progress, first = run.progress, ends[0][0]
         run.end()
-        if self._open.get(key := (members[0].kind, members[0].shared)) is run:
-            del self._open[key]
+        if self._open.get((first.kind, first.shared)) is run:
+            del self._open[first.kind, first.shared]
+        for member, end in ends:
+            self._record(member, end, context, progress.leave(member.id) if progress else None)
+
+    def _ends(self, outcome: Outcome, run: Run, took_s: float) -> list[tuple[Claimed, Ending]]:
+        """Return what the outcome means for each job of a run; one that joined when it was being ended tries again."""
+        members = list(run.members.values())
         job = self._means.jobs.get(members[0].kind)
         delay_s = 0.0 if isinstance(outcome, Result) else longest_delay_s(members, job)
-        for member in members:
-            end = ending(outcome, member, job, delay_s=delay_s, took_s=took_s)
-            self._record(member, end, context, progress.leave(member.id) if progress else None)
+
+        def end(member: Claimed) -> Ending:
+            if member.id in run.late and not isinstance(outcome, Result):
+                return TOO_LATE
+            return ending(outcome, member, job, delay_s=delay_s, took_s=took_s)
+
+        return [(member, end(member)) for member in members]
 
     def _record(self, member: Claimed, end: Ending, context: JobContext | None, kept: Mapping[str, Any] | None) -> None:
         """Have recorded how the attempt of one job ended."""
@@ -264,5 +294,8 @@ async def _call(job: Job[Any, Any] | None, claimed: Claimed, context: JobContext
         params = job.params.model_validate(claimed.params)
     except ValidationError as error:
         raise InvalidParams(f"The stored parameters do not fit {claimed.kind}: {error}.") from error
-    result: Result = await job.run(context, params)
-    return result
+    wanted: type[Result] = job.params.result
+    returned = await job.run(context, params)
+    if not isinstance(returned, wanted):
+        raise TypeError(f"{claimed.kind} returned {type(returned).__name__}, not {wanted.__name__}")
+    return returned

@@ -47,6 +47,8 @@ TICK_S = 1.0
 """Seconds between two signs that the event loop is not blocked."""
 LAST_ENDS_S = 15.0
 """Longest time for which a worker that stops waits until its last ends are recorded."""
+AT_ONCE_S = 1.0
+"""The same for one that is to stop at once."""
 UNBLOCK_S = 0.05
 """Seconds between two tries to call a waiting connection back."""
 
@@ -54,7 +56,7 @@ UNBLOCK_S = 0.05
 class QueueWorker(arq.Worker):
     """arq's Worker of one queue under our rules: it waits in the queue, claims in batches, and polls nothing."""
 
-    def __init__(self, infra: Infra, runner: Runner, queue: str, *, concurrency: int) -> None:
+    def __init__(self, infra: Infra, runner: Runner, queue: str, *, concurrency: int, most_behind: int) -> None:
         super().__init__(
             [arq.func(self._never, name="run")],
             queue_name=queue_key(queue),
@@ -65,6 +67,7 @@ class QueueWorker(arq.Worker):
             handle_signals=False,
         )
         self.queue = queue
+        self._most_behind = most_behind
         self._redis, self._runner = infra.redis, runner
         self._running = 0
         self._freed = asyncio.Event()
@@ -80,7 +83,7 @@ class QueueWorker(arq.Worker):
         async with self._redis.client() as connection:
             own = await connection.client_id()
             while not self._stopped:
-                behind = self._runner.recorder.pending >= UNRECORDED * self.max_jobs
+                behind = self._runner.recorder.pending >= self._most_behind
                 room = 0 if behind or self._paused else self.max_jobs - self._running
                 if room:
                     await self._take(connection, own, room)
@@ -110,7 +113,7 @@ class QueueWorker(arq.Worker):
     async def _call_back(self) -> None:
         """End the wait in the queue, if there is one, and wait until what was taken by then is claimed."""
         self._freed.set()
-        while self._taking:
+        while self._taking and (self._paused or self._stopped):
             if self._waits_as is not None:
                 async with best_effort("a worker waits in its queue"):
                     await self._redis.client_unblock(self._waits_as)
@@ -188,7 +191,10 @@ class WorkerProcess:
         self._infra, self._lease, self._queue, self._runner = infra, lease, queue, runner
         self._looked_to: Place | None = None
         self._modes = Modes()
-        self._workers = [QueueWorker(infra, runner, name, concurrency=number) for name, number in queues.items()]
+        behind = UNRECORDED * sum(queues.values())
+        self._workers = [
+            QueueWorker(infra, runner, name, concurrency=number, most_behind=behind) for name, number in queues.items()
+        ]
 
     async def run(self, stop: Wish) -> None:
         """Work until `stop` is wished, then drain."""
@@ -206,17 +212,31 @@ class WorkerProcess:
             async with supervised([(worker.queue_name, worker.main) for worker in self._workers]):
                 logger.info("worker ready", extra={"worker": self._lease.worker})
                 await stop.wait()
-                await self._each(QueueWorker.stop)
-            await self._drain(stop)
+                await self._take_no_more(stop)
+            insisted = await self._drain(stop)
             with suppress(TimeoutError):  # with the database away for longer, the lease sees to what is not recorded
-                async with asyncio.timeout(LAST_ENDS_S):
+                async with asyncio.timeout(AT_ONCE_S if insisted else LAST_ENDS_S):
                     await self._runner.recorder.idle()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AT_ONCE_S):
+                    await self._runner.alone()
             if self._runner.left:
                 logger.error("ended although coroutines that were cancelled go on", extra={"runs": self._runner.left})
                 os._exit(1)
 
-    async def _drain(self, stop: Wish) -> None:
-        """Let running jobs finish; when the time is up, or it is insisted, give the rest back to their queues."""
+    async def _take_no_more(self, stop: Wish) -> None:
+        """Stop claiming; what is being claimed is waited for, unless it is insisted."""
+        async with asyncio.TaskGroup() as group:
+            both = group.create_task(self._each(QueueWorker.stop)), group.create_task(stop.insisted())
+            await asyncio.wait(both, return_when=FIRST_COMPLETED)
+            for task in both:
+                task.cancel()
+
+    async def _drain(self, stop: Wish) -> bool:
+        """Let running jobs finish; when the time is up, or it is insisted, give the rest back to their queues.
+
+        Returns whether it was insisted.
+        """
         logger.info("worker drains", extra={"worker": self._lease.worker})
         async with asyncio.TaskGroup() as group:
             finishing = group.create_task(self._each(QueueWorker.finish))
@@ -229,7 +249,9 @@ class WorkerProcess:
             if not finishing.done():
                 self._runner.interrupt_all(grace_s=0.0)
                 await finishing
+            insisted = insisting.done()
             insisting.cancel()
+        return insisted
 
     async def _each(self, act: Callable[[QueueWorker], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -267,7 +289,7 @@ class WorkerProcess:
         await self._runner.look_after_held()
         await self._heed_modes()
         if self._lease.steady:
-            await self._queue.rescue(self._infra.settings.lease_s)
+            await self._queue.rescue(self._infra.settings.lease_s, self._lease.worker)
         await self._queue.free_overlooked()
         await asyncio.to_thread(clear_abandoned_scratch, self._infra.settings.scratch)
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from arqsvc.errors import BadInput, Conflict, Retryable, Throttled
 from arqsvc.jobs.context import JobContext
@@ -34,6 +35,12 @@ async def say(ctx: JobContext, params: Say) -> Said:
     return Said(text=params.text)
 
 
+class Odd(Said):
+    """What cannot be stored."""
+
+    value: Any
+
+
 class Fail(Params, kind="test.fail", result=Said, queue="test", retries=QUICK):
     """Raise, in the first `times` attempts."""
 
@@ -53,6 +60,15 @@ async def fail(ctx: JobContext, params: Fail) -> Said:
                 raise BadInput("the file is empty", reason="empty")
             case "timeout":
                 raise TimeoutError
+            case "nothing":
+                return None  # type: ignore[return-value]
+            case "no result":
+                return Odd(text="x", value=object())
+            case "no JSON":
+                raise BadInput("a fact that is no JSON", path=Path("x"))
+            case "no number":
+                await ctx.progress("half \ud800", float("nan"), float("inf"))
+                raise BadInput("progress that is none", reason="nan")
             case "cancel":
                 raise asyncio.CancelledError
             case "unstorable":

@@ -60,6 +60,16 @@ async def test_a_limited_job_that_waits_can_be_cancelled_and_one_whose_worker_di
             assert (await api.client.result(job))["state"] == "succeeded"
 
 
+async def test_a_limited_job_that_was_cancelled_runs_when_it_is_retried(service: Service, tmp_path: Path) -> None:
+    (job,) = await submitted(service, 1, "test.one_of_two", folder=str(tmp_path), key="a")
+    await until(lambda: len(list(tmp_path.glob("runs-*"))) == 1)
+    await service.client.cancel(job)
+    assert (await service.client.result(job))["state"] == "cancelled"
+    (tmp_path / "go").touch()
+    await service.client.retry(job)
+    assert (await service.client.result(job))["state"] == "succeeded"
+
+
 async def test_no_more_start_in_a_time_than_may(service: Service) -> None:
     jobs = await submitted(service, 5, "test.paced")
     loop, times = asyncio.get_running_loop(), []

@@ -16,7 +16,9 @@ from pydantic import SecretStr
 
 from arqsvc.infra.guarded import Guarded
 from arqsvc.infra.state import runtime_folder
+from arqsvc.jobs import ledger
 from arqsvc.jobs.lease import WorkerRecord
+from arqsvc.jobs.record import JobRecord
 from arqsvc.settings import Settings
 from benchmarks.chaos.link import Direction, Link
 from benchmarks.chaos.stage import valkey
@@ -278,3 +280,8 @@ async def test_a_job_that_ran_by_chance_beside_one_that_kills_workers_succeeds(a
     assert [each["state"] for each in ended] == ["succeeded", "failed"]
     assert outcomes(ended[0]) == ["lost", "lost", "succeeded"]
     assert ended[1]["reason"] == "poisoned"
+    row = await JobRecord.get(id=ended[1]["id"])
+    assert row.limits == [["suspects", 1, None, 60.0]]
+    await ledger.retry(row.id)
+    await row.refresh_from_db()
+    assert (row.limits, row.losses) == (None, 0)

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
+import pytest
+
 from tests.servers import worker_process
 from tests.service import Service
 from tests.waiting import pids_in, until
@@ -63,6 +65,21 @@ async def test_a_job_that_tells_no_progress_is_ended(service: Service, tmp_path:
 async def test_a_coroutine_that_raises_a_cancel_of_its_own_is_a_bug_and_does_not_go_round(service: Service) -> None:
     job = await service.ended("test.fail", {"how": "cancel"})
     assert (job["state"], job["reason"], len(job["attempts"])) == ("failed", "internal", 3)
+
+
+@pytest.mark.parametrize("how", ["nothing", "no result"])
+async def test_a_job_that_returns_what_is_no_result_is_a_bug(service: Service, how: str) -> None:
+    job = await service.ended("test.fail", {"how": how})
+    assert (job["state"], job["reason"], len(job["attempts"])) == ("failed", "internal", 3)
+
+
+@pytest.mark.parametrize("how", ["no JSON", "no number"])
+async def test_facts_and_progress_that_are_no_json_end_their_job_and_hold_up_no_other(
+    service: Service, how: str
+) -> None:
+    job = await service.ended("test.fail", {"how": how})
+    assert (job["state"], job["reason"]) == ("failed", "bad_input")
+    assert (await service.ended("test.say", {"text": "goes on"}))["state"] == "succeeded"
 
 
 async def test_a_job_whose_worker_stops_goes_on_from_its_checkpoint(api: Service, tmp_path: Path) -> None:
