@@ -126,6 +126,10 @@ class _Connection(asyncpg.Connection):
 
     __slots__ = ()
 
+    def get_reset_query(self) -> str:
+        """Return what a connection is reset by when it goes back to its pool: nothing of ours is kept with a session."""
+        return ""
+
     def break_off(self) -> None:
         """End it as a network does that breaks; asyncpg's `terminate` leaves a statement half done without a word."""
         self._transport.abort()  # type: ignore[attr-defined]  # the stubs leave it out

@@ -253,6 +253,15 @@ async def finish(ended: Sequence[Ended]) -> list[Moved]:
     )  # fmt: skip
 
 
+async def waiting() -> tuple[bool, bool]:
+    """Return whether a scheduled job is due, and whether a limit holds one back: one cheap statement for every look."""
+    (found,) = await rows(
+        """SELECT EXISTS (SELECT FROM job WHERE state = 'scheduled' AND due_at <= now()) AS due,
+            EXISTS (SELECT FROM job WHERE state = 'blocked' AND reason = 'limited') AS limited"""
+    )
+    return found["due"], found["limited"]
+
+
 async def release_due(limit: int = 500) -> list[Moved]:
     """scheduled -> queued, for all whose time has come; the earliest first, at most `limit`."""
     return await move(

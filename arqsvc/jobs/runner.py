@@ -109,7 +109,7 @@ class Runner:
     async def claim(self, deliveries: Sequence[tuple[UUID, int]]) -> list[tuple[Claimed, Run]]:
         """Claim in the ledger what was taken out of a queue; what is not the latest delivery of its job is ignored.
 
-        Left out is what another worker runs already, to be shared.
+        Left out is what another worker runs already, to be shared. Who gets it runs it, and then tells of it.
         """
         why = Interruption.WORKER_STOPS if self._stopping else None
         runs = {job: Run(interruption=why) for job, _ in deliveries if job not in self._runs}
@@ -119,14 +119,14 @@ class Runner:
             started = await ledger.start(
                 [each for each in deliveries if each[0] in runs], self._worker, self._means.infra.settings.lease_s
             )
-            await self._queue.deliver(started)
-        except BaseException:
-            started = []  # what was claimed all the same is given back by the next look
-            raise
         finally:
             for job in runs.keys() - {job.id for job in started}:
                 self._forget(job, runs[job])
         return [(job, runs[job.id]) for job in started]
+
+    async def tell(self, claims: Iterable[tuple[Claimed, Run]]) -> None:
+        """Tell followers that these jobs run."""
+        await self._queue.deliver(claimed for claimed, _ in claims)
 
     async def run(self, claimed: Claimed, run: Run, over: Callable[[], None]) -> None:
         """Run what was claimed, unless a run that it shares goes on already, here or on another worker.

@@ -20,6 +20,7 @@ from arqsvc.infra.pool import Pool
 from arqsvc.infra.redis import WAIT_S, best_effort
 from arqsvc.infra.storage import clear_abandoned_scratch, process_scratch
 from arqsvc.infra.supervise import every, supervised
+from arqsvc.jobs import ledger
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, new_worker_id
 from arqsvc.jobs.move import Claimed
@@ -145,6 +146,7 @@ class QueueWorker(arq.Worker):
         for claimed, run in claims:
             self._running += 1
             self.attempts.create_task(self._run(claimed, run))
+        await self._runner.tell(claims)
 
     async def _run(self, claimed: Claimed, run: Run) -> None:
         over = _once(self._over)
@@ -281,8 +283,11 @@ class WorkerProcess:
 
     async def _release(self) -> None:
         """Queue what is due, and what a limit held back and may begin by now."""
-        await self._queue.release_due()
-        await self._queue.release_limited()
+        due, limited = await ledger.waiting()
+        if due:
+            await self._queue.release_due()
+        if limited:
+            await self._queue.release_limited()
 
     async def _reconcile(self) -> None:
         """What no message can be trusted for: cancels, lost ends, the jobs of dead workers."""
