@@ -98,7 +98,7 @@ def tortoise_config(database_url: str, *, pool_size: int = 5) -> dict[str, Any]:
     """Return Tortoise's configuration; aerich reads the same."""
     credentials: dict[str, Any] = {
         **connection_arguments(database_url),
-        "minsize": 1,
+        "minsize": 0,  # asyncpg would try, and say so, again and again while the server is away
         "maxsize": pool_size,
         "command_timeout": STATEMENT_S,
         "timeout": CONNECT_S,
@@ -127,7 +127,7 @@ class _Connection(asyncpg.Connection):
     __slots__ = ()
 
     def get_reset_query(self) -> str:
-        """Return what a connection is reset by when it goes back to its pool: nothing of ours is kept with a session."""
+        """Return what resets a connection that goes back to its pool: nothing; a session keeps nothing of ours."""
         return ""
 
     def break_off(self) -> None:

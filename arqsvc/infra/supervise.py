@@ -51,13 +51,16 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 
 async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
     """Run `loop` again and again until cancelled; its siblings do not notice that it failed."""
-    wait_s = FIRST_WAIT_S
+    wait_s, failed = FIRST_WAIT_S, ""
     while True:
         started = asyncio.get_running_loop().time()
         try:
             await loop()
-        except Exception:
-            logger.exception("a loop failed and starts again", extra={"loop": name, "wait_s": wait_s})
+        except Exception as error:
+            how = f"{type(error).__name__}: {error}"
+            facts = {"loop": name, "wait_s": wait_s, "error": how}
+            logger.error("a loop failed and starts again", exc_info=how != failed, extra=facts)
+            failed = how
         if asyncio.get_running_loop().time() - started > WELL_S:
             wait_s = FIRST_WAIT_S
         await asyncio.sleep(wait_s)

@@ -92,7 +92,7 @@ async def test_a_killed_one_leaves_no_process_and_the_next_has_all_jobs(program:
             code, out, _ = await program.run("jobs", "submit", "genomes.analyze", "-p", f"file_id={file}")
             assert code == 0, out
         process.send_signal(SIGKILL)
-        await process.wait()
+        await process.communicate()
     await until(lambda: not program.processes())
     async with program.up():
         _, out, _ = await program.run("jobs", "list", "--json")

@@ -127,7 +127,7 @@ async def test_k12_with_up_killed_in_mid_analysis(program: Program, shared_data:
                 break
         process.send_signal(SIGKILL)
         command.send_signal(SIGKILL)
-        await process.wait()
+        await process.communicate()
         await command.communicate()
     await until(lambda: not program.processes())
     async with program.up():
