@@ -24,7 +24,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from arqsvc.errors import CannotStart
-from arqsvc.infra.db import UNAVAILABLE, connect
+from arqsvc.infra.db import UNAVAILABLE, connect, rows
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,16 @@ class WorkerRecord(Model):
 def new_worker_id() -> str:
     """Return a name for this worker that tells an operator where to look: host, process id, and a random end."""
     return f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+async def forget_dead_workers(lease_s: float) -> None:
+    """Delete the rows of workers that are dead and hold nothing any more."""
+    await rows(
+        """WITH dead AS (DELETE FROM worker WHERE heartbeat_at < now() - make_interval(secs => $1)
+            AND NOT EXISTS (SELECT FROM job WHERE job.worker = worker.id AND job.state = 'running') RETURNING id)
+        SELECT id FROM dead""",
+        [lease_s],
+    )
 
 
 class Lease:

@@ -389,16 +389,6 @@ async def held_by(worker: str) -> list[Claimed]:
     return [claimed(row) for row in found]
 
 
-async def forget_dead_workers(lease_s: float) -> None:
-    """Delete the rows of workers that are dead and hold nothing any more."""
-    await rows(
-        """WITH dead AS (DELETE FROM worker WHERE heartbeat_at < now() - make_interval(secs => $1)
-            AND NOT EXISTS (SELECT FROM job WHERE job.worker = worker.id AND job.state = 'running') RETURNING id)
-        SELECT id FROM dead""",
-        [lease_s],
-    )
-
-
 def storable(text: str) -> str:
     """Return JSON text without U+0000, which PostgreSQL does not store."""
     return text.replace("\\u0000", "\\ufffd").replace("\0", "\ufffd")

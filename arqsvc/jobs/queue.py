@@ -24,6 +24,7 @@ from arqsvc.infra.redis import ArqRedis, best_effort, from_json, to_json
 from arqsvc.jobs import ledger, limits, waiting
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import announce
+from arqsvc.jobs.lease import forget_dead_workers
 from arqsvc.jobs.ledger import NewJob
 from arqsvc.jobs.move import Moved
 from arqsvc.jobs.queues import Modes, count_flow, set_mode
@@ -259,7 +260,7 @@ class JobQueue:
             for job in moved:
                 logger.warning("job rescued", extra={"job_id": job.id, "state": job.state})
             await self.deliver(moved)
-        await ledger.forget_dead_workers(lease_s)
+        await forget_dead_workers(lease_s)
 
     async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
         """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""

@@ -10,6 +10,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from arqsvc.jobs import ledger, limits, waiting
+from arqsvc.jobs.lease import forget_dead_workers
 from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.record import State
 from tests.jobs.ledger_model import ALIVE, DEAD, GONE, TABLE, End, Job, Model, Seen
@@ -173,7 +174,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def reconcile(self) -> None:
         """What the dead held goes back; what is still blocked afterwards waits for something that has not ended."""
         self._step(ledger.rescue(LEASE_S), self._model.rescue)
-        self._run(ledger.forget_dead_workers(LEASE_S))
+        self._run(forget_dead_workers(LEASE_S))
         self._model.forget_dead_workers()
         self._step(waiting.free_overlooked(), self._model.free_overlooked)
         for need in self._run(waiting.needs_of(self._are(State.BLOCKED))):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from arqsvc.bio.accession import parse
-from arqsvc.errors import ArqsvcError, SourceRefused, SourceUnavailable, Throttled
+from arqsvc.errors import ArqsvcError, SourceAway, SourceRefused, SourceUnavailable, Throttled
 from arqsvc.families.genomes.ncbi.assemblies import Assemblies, Assembly, open_assemblies
 from arqsvc.families.genomes.ncbi.eutils import Eutils, Summary, open_eutils
 from arqsvc.families.genomes.ncbi.service import Remote
@@ -132,7 +132,7 @@ REFUSED: list[tuple[faults.Fault, type[ArqsvcError], str]] = [
     (faults.asn1(), SourceRefused, "sent ASN.1 in place of a GenBank flat file for nucleotide record NC_000932.1"),
     (faults.empty(), SourceUnavailable, "sent an empty answer in place of a GenBank flat file"),
     (faults.status(404), SourceRefused, "answered 404 for nucleotide record NC_000932.1: '404 Error'"),
-    (faults.status(500), SourceUnavailable, "answered 500"),
+    (faults.status(500), SourceAway, "answered 500"),
     (faults.cut(), SourceUnavailable, "broke off after"),
     (faults.stall(), SourceUnavailable, "stalled after|stalled at"),
 ]
