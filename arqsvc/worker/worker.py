@@ -216,9 +216,11 @@ class WorkerProcess:
                 await stop.wait()
                 await self._take_no_more(stop)
             insisted = await self._drain(stop)
-            with suppress(TimeoutError):  # with the database away for longer, the lease sees to what is not recorded
+            try:
                 async with asyncio.timeout(AT_ONCE_S if insisted else LAST_ENDS_S):
                     await self._runner.recorder.idle()
+            except TimeoutError:  # the lease sees to them
+                logger.error("some ends are not recorded", extra={"ends": self._runner.recorder.pending})
             with suppress(TimeoutError):
                 async with asyncio.timeout(AT_ONCE_S):
                     await self._runner.alone()
