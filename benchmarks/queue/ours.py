@@ -78,9 +78,7 @@ async def opened() -> AsyncIterator[driver.Submitter]:
             await queue.submit(PARAMS[kind].model_validate({"n": n}), owner="bench")
 
         async def many(kind: str, numbers: Sequence[int]) -> None:
-            async with asyncio.TaskGroup() as group:
-                for n in numbers:
-                    group.create_task(one(kind, n))
+            await queue.submit_all([PARAMS[kind].model_validate({"n": n}) for n in numbers], owner="bench")
 
         if "QUEUE_URL" not in os.environ:
             async with supervised([("submissions", queue.run)]):
