@@ -18,7 +18,7 @@ from arqsvc.families import child_modules, load_jobs, load_params, load_settings
 from arqsvc.infra.db import migrate as migrate_database
 from arqsvc.infra.db import open_db
 from arqsvc.infra.memory import settle
-from arqsvc.jobs.queue import known_queues
+from arqsvc.jobs.queue import check_served, known_queues
 from arqsvc.logs import log_to
 from arqsvc.settings import Settings
 
@@ -111,12 +111,8 @@ async def _fleet(settings: Settings, queues: Mapping[str, int]) -> int:
     """Keep as many workers running, each a process of its own, as these queues need."""
     from arqsvc.worker.autoscale import autoscale
 
-    kinds = {kind.queue for kind in load_params(settings.other_families).values()} | {
-        queue for _, queue in settings.routed
-    }
-    if unknown := set(queues) - kinds:  # else each worker would say so, again and again
-        known = ", ".join(sorted(kinds))
-        raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {known}.")
+    # here, or else each worker would say so, again and again
+    check_served(queues, load_params(settings.other_families), settings.routed)
     one = settings.model_copy(update={"autoscale": ""})
     command, env = [sys.executable, "-m", "arqsvc", "worker"], {**os.environ, **one.environment()}
     with stopped_by_signals() as stop:

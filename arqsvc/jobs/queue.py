@@ -17,7 +17,7 @@ from uuid import UUID
 
 from uuid6 import uuid7
 
-from arqsvc.errors import Conflict
+from arqsvc.errors import CannotStart, Conflict
 from arqsvc.infra.db import REFUSED
 from arqsvc.infra.grouped import Grouped
 from arqsvc.infra.redis import ArqRedis, best_effort, from_json, to_json
@@ -318,6 +318,18 @@ def known_queues(kinds: Mapping[str, type[Params]], routes: Iterable[tuple[str, 
     """Return the queues that these kinds use, and those that they would without routes: jobs may still be there."""
     routes = tuple(routes)
     return sorted({queue for kind in kinds.values() for queue in (kind.queue, routed(kind, routes))})
+
+
+def check_served(queues: Iterable[str], kinds: Mapping[str, type[Params]], routes: Iterable[tuple[str, str]]) -> None:
+    """Refuse to serve a queue that no kind uses.
+
+    Raises:
+        CannotStart: there is one; names it and those that there are.
+    """
+    known = known_queues(kinds, routes)
+    if unknown := set(queues) - set(known):
+        names = ", ".join(sorted(unknown))
+        raise CannotStart(f"No kind of job uses the queue {names}. Known: {', '.join(known)}.")
 
 
 async def _conflict(job: UUID, verb: str, hint: str) -> Conflict:

@@ -13,7 +13,6 @@ import arq
 from pydantic import BaseModel
 from redis.asyncio import Redis
 
-from arqsvc.errors import CannotStart
 from arqsvc.infra import Infra, open_infra
 from arqsvc.infra.http import open_http
 from arqsvc.infra.pool import Pool
@@ -24,7 +23,7 @@ from arqsvc.jobs import ledger
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, new_worker_id
 from arqsvc.jobs.move import Claimed
-from arqsvc.jobs.queue import NEWS, JobQueue, Place, parse_delivery, parse_news, queue_key
+from arqsvc.jobs.queue import NEWS, JobQueue, Place, check_served, parse_delivery, parse_news, queue_key
 from arqsvc.jobs.queues import Modes
 from arqsvc.jobs.record import QueueMode
 from arqsvc.jobs.run import Run
@@ -329,10 +328,7 @@ async def open_worker(
         concurrency = sum(queues.values())
         pool = await stack.enter_async_context(Pool(size=min(concurrency, CHILDREN), preload=preload))
         jobs = load()
-        known = {job.params.queue for job in jobs.values()} | {queue for _, queue in settings.routed}
-        if unknown := set(queues) - known:
-            names = ", ".join(sorted(known))
-            raise CannotStart(f"No kind of job uses the queue {', '.join(sorted(unknown))}. Known: {names}.")
+        check_served(queues, {kind: job.params for kind, job in jobs.items()}, settings.routed)
         infra = await stack.enter_async_context(open_infra(settings))
         drop = partial(asyncio.get_running_loop().call_soon_threadsafe, infra.database.drop)
         lease = Lease(

@@ -42,6 +42,11 @@ async def test_a_submitted_job_is_answered_whole(api: Service) -> None:
         ({"params": "x"}, "/params"),
         ({}, "/params"),
         ({"params": {"text": "x"}, "more": 1}, "/more"),
+        ({"params": {"text": "x"}, "priority": 0}, "/priority"),
+        ({"params": {"text": "x"}, "priority": 11}, "/priority"),
+        ({"params": {"text": "x"}, "timeout_s": 0}, "/timeout_s"),
+        ({"params": {"text": "x"}, "delay_s": -1}, "/delay_s"),
+        ({"params": {"text": "x"}, "queue": "nowhere"}, "/queue"),
         ([], ""),
     ],
 )
