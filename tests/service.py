@@ -39,7 +39,7 @@ async def open_service(settings: Settings, params: Mapping[str, type[Params]] = 
     with listening_on("127.0.0.1", 0) as listening:
         app = create_app(settings, params)
         async with serving(app, listening) as url:
-            key = await create_secret(KeyKind.KEY, owner="tester", name="test")
+            key = await create_secret(KeyKind.KEY, project="tester", name="test")
             headers = {"Authorization": f"Bearer {key}"}
             async with (
                 Client(url, key) as client,

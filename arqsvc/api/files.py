@@ -28,7 +28,9 @@ async def upload(request: Request) -> Response:
     sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes)
     stored = await infra.storage.put(sent)
     row = file_row(sent.name, stored)
-    file = await FileRecord.create(**{**row, "id": UUID(row["id"])}, owner=caller.owner, created_at=datetime.now(UTC))
+    file = await FileRecord.create(
+        **{**row, "id": UUID(row["id"])}, project=caller.project, created_at=datetime.now(UTC)
+    )
     return JSONResponse(file_as_json(file), 201, headers={"Location": f"/api/v1/files/{file.id}"})
 
 
@@ -36,7 +38,7 @@ async def download(request: Request) -> Response:
     """GET /files/{id}: the content; `Range` and `If-None-Match` are heeded."""
     caller = await authenticate(request)
     try:
-        file = await find_file(UUID(request.path_params["id"]), caller.owner)
+        file = await find_file(UUID(request.path_params["id"]), caller.project)
     except ValueError as error:
         raise NotFound(f"There is no file {request.path_params['id'][:60]}.") from error
     infra: Infra = request.app.state.infra

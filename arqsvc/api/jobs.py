@@ -47,7 +47,7 @@ async def submit(request: Request) -> Response:
     known = known_queues(request.app.state.params, _infra(request).settings.routed)
     if options.queue and options.queue not in known:
         raise fault("/queue", f"{options.queue[:64]!r} is not a queue. Queues: {', '.join(known)}.")
-    job = await _queue(request).submit(params, owner=caller.owner, options=options)
+    job = await _queue(request).submit(params, project=caller.project, options=options)
     needs = await needs_of([job]) if params.needs() else []
     new = _job_as_json(await JobRecord.get(id=job), needs, (), (), None)
     return JSONResponse(new, 202, headers={"Location": f"/api/v1/jobs/{job}"})
@@ -62,7 +62,7 @@ async def show(request: Request) -> Response:
 async def list_jobs(request: Request) -> Response:
     """GET /jobs?state=&kind=&cursor=&limit=: the newest first; `next_cursor` is null on the last page."""
     caller = await authenticate(request)
-    query = JobRecord.filter(owner=caller.owner)
+    query = JobRecord.filter(project=caller.project)
     if states := request.query_params.get("state"):
         query = query.filter(state__in=[_state(state) for state in states.split(",")])
     if kinds := request.query_params.get("kind"):
@@ -103,7 +103,7 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     """
     text = connection.path_params["id"]
     try:
-        job = await JobRecord.get_or_none(id=UUID(text), owner=caller.owner)
+        job = await JobRecord.get_or_none(id=UUID(text), project=caller.project)
     except ValueError:
         job = None
     if job is None:
@@ -196,7 +196,7 @@ def file_as_json(file: FileRecord) -> dict[str, Any]:
 
 
 async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
-    row = await JobRecord.get(id=job, owner=caller.owner)
+    row = await JobRecord.get(id=job, project=caller.project)
     (shown,) = await jobs_as_json(_infra(request), [row])
     return JSONResponse(shown, status, headers={"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
 
@@ -213,7 +213,7 @@ async def _check_files(params: Params, caller: Caller) -> None:
     for name in file_fields(type(params)):
         if (file := getattr(params, name)) is not None:
             try:
-                await find_file(file, caller.owner)
+                await find_file(file, caller.project)
             except NotFound as error:
                 raise fault(f"/params/{name}", error.detail) from error
 

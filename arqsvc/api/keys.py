@@ -1,10 +1,13 @@
 """Who asks: API keys, one-time links and browser sessions, each 256 random bits of which only the SHA-256 is kept."""
 
 import hashlib
+import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,6 +22,7 @@ from arqsvc.infra.db import rows
 COOKIE = "arqsvc_session"
 LINK_LIFE = timedelta(minutes=15)
 SESSION_LIFE = timedelta(days=30)
+PREFIX_LENGTH = 13
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -30,16 +34,41 @@ class KeyKind(StrEnum):
     SESSION = "session"
 
 
+class Scope(StrEnum):
+    """What a key may do; `admin` includes the others."""
+
+    READ = "read"
+    """See the jobs, files and events of its project."""
+    SUBMIT = "submit"
+    """Submit jobs, retry them, upload files."""
+    CANCEL = "cancel"
+    """Cancel, delete and pin jobs."""
+    OPERATE = "operate"
+    """Pause, drain and purge queues; drain and stop workers."""
+    ADMIN = "admin"
+    """Keys, projects and the audit log, of all projects."""
+
+
+USER = frozenset({Scope.READ, Scope.SUBMIT, Scope.CANCEL})
+"""What a key may do unless it is made otherwise."""
+
+
 class KeyRecord(Model):
-    """One secret: its digest, and whose it is."""
+    """One secret: its digest, whose it is, and what it is good for."""
 
     id = fields.UUIDField(primary_key=True)
-    owner = fields.CharField(64)
+    project = fields.CharField(64)
     name = fields.CharField(100)
     kind = fields.CharEnumField(KeyKind, max_length=16)
+    scopes: Any = fields.JSONField()
     digest = fields.CharField(64, unique=True)
+    prefix = fields.CharField(16)
+    """Its first characters, by which a person knows it again."""
+    per_minute = fields.IntField(null=True)
+    """Most requests in a minute; None for what the settings say."""
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(null=True)
+    used_at = fields.DatetimeField(null=True)
 
     class Meta:
         """Table."""
@@ -49,29 +78,58 @@ class KeyRecord(Model):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request."""
+    """Who sent a request: the key or session by which it was let in."""
 
-    owner: str
-    key_name: str
+    id: UUID
+    project: str
+    name: str
+    scopes: frozenset[Scope]
+    per_minute: int | None
+
+    def may(self, scope: Scope) -> bool:
+        """Whether it has this scope."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def must(self, scope: Scope) -> None:
+        """Pass only who has this scope.
+
+        Raises:
+            Forbidden: it has not; names both.
+        """
+        if not self.may(scope):
+            has = ", ".join(sorted(self.scopes)) or "none"
+            raise Forbidden(
+                f"This needs the scope {scope.value!r}; the key {self.name!r} has: {has}. Use another key, or make one "
+                f"with `arqsvc keys create --scopes {scope.value}`.",
+                scope=scope.value,
+            )
 
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-async def create_secret(kind: KeyKind, *, owner: str, name: str, life: timedelta | None = None) -> str:
+async def create_secret(
+    kind: KeyKind,
+    *,
+    project: str,
+    name: str,
+    scopes: Iterable[Scope] = frozenset(Scope),
+    life: timedelta | None = None,
+    per_minute: int | None = None,
+) -> str:
     """Make a new secret and return it; it is shown this once.
 
     Raises:
-        Rejected: the owner or the name is empty or too long.
+        Rejected: the project or the name is empty or too long.
     """
-    if not (0 < len(owner) <= 64 and 0 < len(name) <= 100):
-        raise Rejected("An owner has 1 to 64 characters, a name 1 to 100.")
+    if not (0 < len(project) <= 64 and 0 < len(name) <= 100):
+        raise Rejected("A project has 1 to 64 characters, a name 1 to 100.")
     secret = f"arqsvc_{secrets.token_urlsafe(32)}"
     now = datetime.now(UTC)
     await KeyRecord.create(
-        id=uuid7(), owner=owner, name=name, kind=kind, digest=_digest(secret), created_at=now,
-        expires_at=now + life if life else None,
+        id=uuid7(), project=project, name=name, kind=kind, digest=_digest(secret), prefix=secret[:PREFIX_LENGTH],
+        scopes=sorted(scopes), per_minute=per_minute, created_at=now, expires_at=now + life if life else None,
     )  # fmt: skip
     return secret
 
@@ -93,7 +151,9 @@ async def take_link(secret: str) -> str:
             "This one-time link was used before, or is older than 15 minutes. Make a new one with `arqsvc keys link`."
         )
     await KeyRecord.filter(expires_at__lt=datetime.now(UTC)).delete()
-    return await create_secret(KeyKind.SESSION, owner=link.owner, name=link.name, life=SESSION_LIFE)
+    return await create_secret(
+        KeyKind.SESSION, project=link.project, name=link.name, scopes=link.scopes, life=SESSION_LIFE
+    )
 
 
 async def authenticate(connection: HTTPConnection) -> Caller:
@@ -115,26 +175,19 @@ async def authenticate(connection: HTTPConnection) -> Caller:
         raise Unauthorized("Send a key as `Authorization: Bearer ...` or `X-API-Key`. `arqsvc keys create` makes one.")
     if key is None:
         raise Unauthorized("The key or session is unknown or has expired. `arqsvc keys create` makes a new key.")
-    return Caller(key.owner, key.name)
+    return key
 
 
-@dataclass(frozen=True, slots=True)
-class _Secret:
-    """A secret that is valid now."""
-
-    id: UUID
-    owner: str
-    name: str
-
-
-async def _find(secret: str, kind: KeyKind) -> _Secret | None:
+async def _find(secret: str, kind: KeyKind) -> Caller | None:
     """Return a secret of this kind, unless it has expired; one statement, since every request asks for it."""
     found = await rows(
-        """SELECT id, owner, name FROM api_key
+        """SELECT id, project, name, scopes, per_minute FROM api_key
         WHERE digest = $1 AND kind = $2 AND (expires_at IS NULL OR expires_at > now())""",
         [_digest(secret), kind.value],
     )
-    return _Secret(**found[0]) if found else None
+    if not found:
+        return None
+    return Caller(**{**found[0], "scopes": frozenset(map(Scope, json.loads(found[0]["scopes"])))})
 
 
 def _refuse_foreign_pages(connection: HTTPConnection) -> None:

@@ -185,23 +185,23 @@ def keys() -> None:
 
 @keys.command("create")
 @click.option("--name", default="key", show_default=True, help="What the key is for.")
-@click.option("--owner", default="default", show_default=True, help="Whose jobs and files it sees.")
+@click.option("--project", default="default", show_default=True, help="Whose jobs and files it sees.")
 @STATE
-def keys_create(name: str, owner: str, **given: Any) -> None:
+def keys_create(name: str, project: str, **given: Any) -> None:
     """Make a key and print it, this once."""
     from arqsvc.cli.services import create_key as main
 
-    run(main, name, owner, False, **given)
+    run(main, name, project, False, **given)
 
 
 @keys.command("link")
-@click.option("--owner", default="default", show_default=True, help="Whose jobs and files the browser sees.")
+@click.option("--project", default="default", show_default=True, help="Whose jobs and files the browser sees.")
 @STATE
-def keys_link(owner: str, **given: Any) -> None:
+def keys_link(project: str, **given: Any) -> None:
     """Make a one-time link that logs a browser in."""
     from arqsvc.cli.services import create_key as main
 
-    run(main, "browser", owner, True, **given)
+    run(main, "browser", project, True, **given)
 
 
 @commands.group()

@@ -88,7 +88,7 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
         instance = Instance(
             url=url,
             api_key=before.api_key if before and await is_key(before.api_key) else
-            await create_secret(KeyKind.KEY, owner="default", name="command line"),
+            await create_secret(KeyKind.KEY, project="default", name="command line"),
             redis_url=settings.redis_url.get_secret_value(),
             database_url=database_url,
         )  # fmt: skip

@@ -68,7 +68,7 @@ async def up(settings: Settings) -> int:
     with stopped_by_signals() as stop:
         async with running_instance(settings) as instance:
             settle()
-            link = await create_secret(KeyKind.LINK, owner="default", name="browser", life=LINK_LIFE)
+            link = await create_secret(KeyKind.LINK, project="default", name="browser", life=LINK_LIFE)
             click.echo(f"arqsvc {__version__} at {instance.url}  (state: {settings.state_dir})")
             click.echo(f"Open once, within 15 minutes: {instance.url}/login?token={link}")
             click.echo("Ctrl-C ends it; unfinished jobs go on at the next start.")
@@ -127,13 +127,13 @@ async def migrate(settings: Settings) -> int:
     return 0
 
 
-async def create_key(settings: Settings, name: str, owner: str, link: bool) -> int:
+async def create_key(settings: Settings, name: str, project: str, link: bool) -> int:
     """Make a key, or a one-time link for a browser, and print it."""
     async with _database(settings):
         if not link:
-            click.echo(await create_secret(KeyKind.KEY, owner=owner, name=name))
+            click.echo(await create_secret(KeyKind.KEY, project=project, name=name))
             return 0
-        secret = await create_secret(KeyKind.LINK, owner=owner, name=name, life=LINK_LIFE)
+        secret = await create_secret(KeyKind.LINK, project=project, name=name, life=LINK_LIFE)
         instance = Instance.of(settings.state_dir)
         url = settings.url or (instance.url if instance else "http://ADDRESS-OF-THE-API")
         click.echo(f"{url.rstrip('/')}/login?token={secret}")

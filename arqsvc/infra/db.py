@@ -51,6 +51,10 @@ MODELS = (
     "arqsvc.jobs.record",
     "arqsvc.jobs.lease",
     "arqsvc.jobs.files",
+    "arqsvc.jobs.projects",
+    "arqsvc.jobs.webhooks",
+    "arqsvc.api.audit",
+    "arqsvc.api.idempotency",
     "arqsvc.api.keys",
     "arqsvc.families.genomes.models",
 )

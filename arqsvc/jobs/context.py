@@ -66,7 +66,7 @@ class JobContext:
     """What one attempt of one job works with."""
 
     job_id: UUID
-    owner: str
+    project: str
     attempt: int
     checkpointed: Any
     """What an earlier attempt gave to `checkpoint` last; None in the first."""
@@ -150,14 +150,14 @@ class JobContext:
         return Needed(result.model_validate(row.result), files)
 
     async def open(self, file: UUID) -> Input:
-        """Return a stored file of the job's owner.
+        """Return a stored file of the job's project.
 
         Raises:
             BadInput: it does not exist any more.
         """
         try:
             with ledger_errors():
-                found = await find_file(file, self.owner)
+                found = await find_file(file, self.project)
         except NotFound as error:
             raise BadInput(error.detail, reason="no_such_file") from error
         return self._input(found)

@@ -29,10 +29,10 @@ _PLAIN_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*")
 
 
 class FileRecord(Model):
-    """A name and an owner for some stored content; uploaded, or published by a job."""
+    """A name and a project for some stored content; uploaded, or published by a job."""
 
     id = fields.UUIDField(primary_key=True)
-    owner = fields.CharField(64)
+    project = fields.CharField(64)
     job: fields.ForeignKeyNullableRelation[JobRecord] = fields.ForeignKeyField(
         "arqsvc.JobRecord", related_name="files", null=True, on_delete=fields.CASCADE
     )
@@ -78,13 +78,13 @@ def file_row(name: str, stored: Stored) -> dict[str, Any]:
     }
 
 
-async def find_file(file: UUID, owner: str) -> FileRecord:
-    """Return a file of this owner.
+async def find_file(file: UUID, project: str) -> FileRecord:
+    """Return a file of this project.
 
     Raises:
         NotFound: there is none with this id, or it is another's.
     """
-    found = await FileRecord.get_or_none(id=file, owner=owner)
+    found = await FileRecord.get_or_none(id=file, project=project)
     if found is None:
         raise NotFound(f"There is no file {file}. Upload it with POST /api/v1/files, or check its id.")
     return found

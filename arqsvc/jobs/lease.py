@@ -43,6 +43,8 @@ class WorkerRecord(Model):
     concurrency = fields.IntField()
     started_at = fields.DatetimeField()
     heartbeat_at = fields.DatetimeField()
+    wish = fields.CharField(16, null=True)
+    """What an operator wants of it: `drain` or `stop`."""
 
     class Meta:
         """Table."""

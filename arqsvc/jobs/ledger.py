@@ -37,7 +37,7 @@ class NewJob:
     """A job to be written."""
 
     id: UUID
-    owner: str
+    project: str
     kind: str
     queue: str
     params: Mapping[str, Any]
@@ -50,30 +50,44 @@ class NewJob:
     timeout_s: float | None = None
     delay_s: float | None = None
     """Seconds before which it does not begin."""
+    run_at: datetime | None = None
+    """When it is to begin at the earliest; instead of `delay_s`."""
+    tags: Mapping[str, str] | None = None
+    dedupe: str | None = None
+    """What it is the same work as; see `dedupe.py`."""
+    webhook: Mapping[str, Any] | None = None
+    parent: UUID | None = None
+    """The job that it does again."""
+    submitted_by: str | None = None
+    """The name of the key that asked for it."""
 
     def row(self) -> dict[str, Any]:
         """Return it as one row of `insert`."""
         return {
-            "id": str(self.id), "owner": self.owner, "kind": self.kind, "queue": self.queue, "params": self.params,
+            "id": str(self.id), "project": self.project, "kind": self.kind, "queue": self.queue, "params": self.params,
             "tries": self.tries, "priority": self.priority, "shared": self.shared, "limits": limits.stored(self.limits),
             "needs": list(map(str, self.needs)), "timeout_s": self.timeout_s, "delay_s": self.delay_s,
+            "run_at": self.run_at.isoformat() if self.run_at else None, "tags": self.tags, "dedupe": self.dedupe,
+            "webhook": self.webhook, "parent": str(self.parent) if self.parent else None,
+            "submitted_by": self.submitted_by,
         }  # fmt: skip
 
 
 async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     """Write new jobs: `queued`; `blocked` where they need others; `scheduled` where they are to wait."""
     return await move(
-        f"""INSERT INTO job (id, owner, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
-            dispatch, seq, created_at, queued_at, place, due_at)
-        SELECT id, owner, kind, queue, CASE WHEN needs <> '[]' THEN 'blocked' WHEN delay_s > 0 THEN 'scheduled'
+        f"""INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
+            tags, dedupe, webhook, parent_id, submitted_by, dispatch, seq, created_at, queued_at, place, due_at)
+        SELECT id, project, kind, queue, CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled'
                 ELSE 'queued' END, params, tries, priority, shared, limits, timeout_s,
-            1, 1, now(), now(), {PLACE},
-            CASE WHEN needs = '[]' AND delay_s > 0 THEN now() + make_interval(secs => delay_s) END
-        FROM new""",
+            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), {PLACE},
+            CASE WHEN needs = '[]' AND due_at > now() THEN due_at END
+        FROM new, LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due""",
         json.dumps([job.row() for job in jobs]),
-        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, owner text, kind text, queue text,
-            params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
-            delay_s float8)),""",
+        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
+            queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
+            delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid,
+            submitted_by text)),""",
         also="""needing AS (INSERT INTO job_need (job_id, needed_id)
             SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),"""
         if any(job.needs for job in jobs) else "",
@@ -244,8 +258,8 @@ async def finish(ended: Sequence[Ended]) -> list[Moved]:
                 CASE WHEN next = 'cancelled' THEN 'cancelled' ELSE outcome END, error, traceback, peak, cpu_s FROM held
         ), """
         + ("""filed AS (
-            INSERT INTO file (id, owner, job_id, name, media_type, size_bytes, sha256, created_at)
-            SELECT f.id, moved.owner, moved.id, f.name, f.media_type, f.size_bytes, f.sha256, now()
+            INSERT INTO file (id, project, job_id, name, media_type, size_bytes, sha256, created_at)
+            SELECT f.id, moved.project, moved.id, f.name, f.media_type, f.size_bytes, f.sha256, now()
             FROM held JOIN moved ON moved.id = held.id, jsonb_to_recordset(held.files)
                 AS f(id uuid, name text, media_type text, size_bytes bigint, sha256 text)
             WHERE held.files IS NOT NULL

@@ -34,7 +34,7 @@ class Moved:
 class Claimed(Moved):
     """A job whose attempt has begun."""
 
-    owner: str
+    project: str
     kind: str
     attempt: int
     failures: int
@@ -53,7 +53,7 @@ class Claimed(Moved):
 
 PLACE = f"extract(epoch FROM now())::float8 - {AHEAD_S} * priority"
 _MOVED = "id, queue, state, seq, dispatch, place"
-CLAIMED = f"""{_MOVED}, owner, kind, attempt, failures, tries,
+CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
     extract(epoch FROM now() - started_at)::float8 AS age_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
     cancel_requested_at IS NOT NULL AS cancel_requested, params, checkpoint"""
 

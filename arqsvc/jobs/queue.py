@@ -85,7 +85,7 @@ class JobQueue:
         """Write what is submitted, until cancelled; only who submits needs it."""
         await self._new.run()
 
-    async def submit(self, params: Params, *, owner: str, options: Options = Options()) -> UUID:
+    async def submit(self, params: Params, *, project: str, options: Options = Options()) -> UUID:
         """Write a job with all that it needs, and queue it; returns its id.
 
         Once this returns, the job is not lost any more. The options are for the job itself; a delay holds back what it
@@ -94,20 +94,20 @@ class JobQueue:
         Raises:
             Conflict: one of their queues takes in no new jobs.
         """
-        jobs = self._new_jobs(params, owner, options)
+        jobs = self._new_jobs(params, project, options)
         await self._check_open(jobs)
         await self._new(jobs)
         for job in jobs:
             logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
         return jobs[-1].id
 
-    async def submit_all(self, batch: Sequence[Params], *, owner: str, options: Options = Options()) -> list[UUID]:
+    async def submit_all(self, batch: Sequence[Params], *, project: str, options: Options = Options()) -> list[UUID]:
         """Write many jobs, each with all that it needs, in few statements; returns their ids, in the order given.
 
         Raises:
             Conflict: one of their queues takes in no new jobs; none is written.
         """
-        jobs = [self._new_jobs(params, owner, options) for params in batch]
+        jobs = [self._new_jobs(params, project, options) for params in batch]
         await self._check_open(job for each in jobs for job in each)
         for first in range(0, len(jobs), PAGE):
             await self._write_new(jobs[first : first + PAGE])
@@ -127,15 +127,15 @@ class JobQueue:
         await self.deliver(await ledger.insert([job for jobs in submitted for job in jobs]))
         return [None] * len(submitted)
 
-    def _new_jobs(self, params: Params, owner: str, options: Options) -> list[NewJob]:
+    def _new_jobs(self, params: Params, project: str, options: Options) -> list[NewJob]:
         """Return a job and, before it, all that it needs."""
         kind, later = type(params), Options(delay_s=options.delay_s)
-        needed = [self._new_jobs(need, owner, later) for need in params.needs()]
+        needed = [self._new_jobs(need, project, later) for need in params.needs()]
         shared = params.shared()
         if shared and len(shared) > KEY_LENGTH:
             shared = hashlib.sha256(shared.encode()).hexdigest()
         job = NewJob(
-            id=uuid7(), owner=owner, kind=kind.kind, queue=options.queue or routed(kind, self._routes),
+            id=uuid7(), project=project, kind=kind.kind, queue=options.queue or routed(kind, self._routes),
             params=params.model_dump(mode="json"), tries=kind.retries.tries,
             priority=options.priority or kind.priority, shared=shared, limits=params.limits(),
             needs=[jobs[-1].id for jobs in needed], timeout_s=options.timeout_s, delay_s=options.delay_s,

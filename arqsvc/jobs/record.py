@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 from tortoise import fields
+from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.models import Model
 
@@ -23,11 +24,19 @@ class State(StrEnum):
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 
+class IndexWhereSet(Index):
+    """An index of those rows in which a column is not NULL."""
+
+    def __init__(self, *, fields: tuple[str, ...], name: str, column: str, method: str = "") -> None:
+        super().__init__(fields=fields, name=name)
+        self.INDEX_TYPE, self.extra = method, f' WHERE "{column}" IS NOT NULL'
+
+
 class JobRecord(Model):
     """One job, as it stands."""
 
     id = fields.UUIDField(primary_key=True)
-    owner = fields.CharField(64)
+    project = fields.CharField(64)
     kind = fields.CharField(100)
     queue = fields.CharField(64)
     state = fields.CharEnumField(State, max_length=16)
@@ -57,18 +66,29 @@ class JobRecord(Model):
     finished_at = fields.DatetimeField(null=True)
     cancel_requested_at = fields.DatetimeField(null=True)
     cancel_reason = fields.CharField(255, null=True)
+    cancel_grace_s = fields.FloatField(null=True)
+    tags: Any = fields.JSONField(null=True)
+    dedupe = fields.CharField(255, null=True)
+    webhook: Any = fields.JSONField(null=True)
+    parent_id = fields.UUIDField(null=True)
+    submitted_by = fields.CharField(100, null=True)
+    pinned = fields.BooleanField(db_default=False)
 
     class Meta:
         """Table and indexes."""
 
         table = "job"
         indexes = (
-            Index(fields=("owner", "id"), name="job_owner"),
+            Index(fields=("project", "id"), name="job_project"),
             PartialIndex(fields=("queued_at", "id"), name="job_queued", condition={"state": "queued"}),
             PartialIndex(fields=("due_at",), name="job_scheduled", condition={"state": "scheduled"}),
             PartialIndex(fields=("limits", "place"), name="job_blocked", condition={"state": "blocked"}),
             PartialIndex(fields=("worker",), name="job_running", condition={"state": "running"}),
             PartialIndex(fields=("kind", "shared"), name="job_sharing", condition={"state": "running"}),
+            PartialIndex(fields=("project", "id"), name="job_failed", condition={"state": "failed"}),
+            PartialIndex(fields=("kind", "id"), name="job_succeeded", condition={"state": "succeeded"}),
+            IndexWhereSet(fields=("project", "dedupe"), name="job_dedupe", column="dedupe"),
+            IndexWhereSet(fields=("tags",), name="job_tags", column="tags", method="GIN"),
         )
 
 
@@ -97,9 +117,13 @@ class AttemptRecord(Model):
 
 
 class EventRecord(Model):
-    """One change of a job's state; `seq` counts from 1 without a gap."""
+    """One change of a job's state; `seq` counts from 1 without a gap.
+
+    All changes of all jobs are in the order of `tx, id`: once no transaction older than `tx` is open, none comes before.
+    """
 
     id = fields.BigIntField(primary_key=True)
+    tx = fields.BigIntField(db_default=SqlDefault("(pg_current_xact_id()::text)::bigint"))
     job: fields.ForeignKeyRelation[JobRecord] = fields.ForeignKeyField(
         "arqsvc.JobRecord", related_name="events", db_constraint=False, on_delete=fields.CASCADE
     )
@@ -116,6 +140,27 @@ class EventRecord(Model):
 
         table = "job_event"
         unique_together = (("job", "seq"),)
+        indexes = (Index(fields=("tx", "id"), name="job_event_order"),)
+
+
+class LogRecord(Model):
+    """One line that an attempt of a job logged; `n` counts from 1."""
+
+    id = fields.BigIntField(primary_key=True)
+    job: fields.ForeignKeyRelation[JobRecord] = fields.ForeignKeyField(
+        "arqsvc.JobRecord", related_name="log", db_constraint=False, on_delete=fields.CASCADE
+    )
+    attempt = fields.IntField()
+    n = fields.IntField()
+    at = fields.DatetimeField()
+    level = fields.CharField(16)
+    message = fields.TextField()
+
+    class Meta:
+        """Table and indexes."""
+
+        table = "job_log"
+        unique_together = (("job", "attempt", "n"),)
 
 
 class NeedRecord(Model):

@@ -194,7 +194,7 @@ class Runner:
             self._open[claimed.kind, claimed.shared] = run
         settings, begun_at = means.infra.settings, loop.time()
         context = JobContext(
-            claimed.id, claimed.owner, claimed.attempt, claimed.checkpoint, settings, means.http, means.infra.storage,
+            claimed.id, claimed.project, claimed.attempt, claimed.checkpoint, settings, means.http, means.infra.storage,
             scratch, means.pool, means.settings, run, (job and job.params.memory_bytes) or settings.child_memory_bytes,
         )  # fmt: skip
 

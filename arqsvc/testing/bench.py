@@ -31,7 +31,7 @@ from arqsvc.settings import Settings
 from arqsvc.testing.clock import Clock
 from arqsvc.testing.servers import Servers, open_servers
 
-OWNER = "tester"
+PROJECT = "tester"
 WORKER = "bench"
 
 
@@ -80,7 +80,7 @@ class Bench:
     async def upload(self, path: Path) -> UUID:
         """Store a file, as `POST /files` does; returns the id that a field of type `FileId` takes."""
         row = file_row(path.name, await self._infra.storage.put_path(path))
-        file = await FileRecord.create(**{**row, "id": UUID(row["id"])}, owner=OWNER, created_at=datetime.now(UTC))
+        file = await FileRecord.create(**{**row, "id": UUID(row["id"])}, project=PROJECT, created_at=datetime.now(UTC))
         return file.id
 
     async def perform(self, params: Params) -> Done:
@@ -89,7 +89,7 @@ class Bench:
         Its coroutine stands in the module of its Params, or in `jobs.py` beside that.
         """
         self._known.learn(params)
-        job = await self._queue.submit(params, owner=OWNER)
+        job = await self._queue.submit(params, project=PROJECT)
         await self._run_what_may_run()
         return await self._done(job, params)
 

@@ -167,7 +167,7 @@ async def open_stage(folder: Path, plan: Plan) -> AsyncIterator[Stage]:
         marks_file(settings.state_dir).touch()
         await migrate(database.url)
         async with open_db(database.url):
-            key = await create_secret(KeyKind.KEY, owner="chaos", name="chaos")
+            key = await create_secret(KeyKind.KEY, project="chaos", name="chaos")
         sockets = runtime / "redis.sock", runtime / ".s.PGSQL.5432"
         links = [Links(*map(Link, sockets)) for _ in range(WORKERS)]
         for link in (link for pair in links for link in pair):

@@ -33,11 +33,11 @@ from arqsvc.jobs.queue import JobQueue
 from benchmarks.queue.ours import QUEUE, Noop
 
 BATCH = 1000
-HISTORY = """INSERT INTO job (id, owner, kind, queue, state, params, result, tries, failures, losses, attempt, dispatch,
-    seq, created_at, queued_at, started_at, finished_at)
+HISTORY = """INSERT INTO job (id, project, kind, queue, state, params, result, tries, failures, losses, attempt,
+    dispatch, seq, created_at, queued_at, started_at, finished_at)
 SELECT gen_random_uuid(), 'bench', 'bench.noop', 'bench', 'succeeded', '{"n": 1}', '{"n": 1}', 3, 0, 0, 1, 1, 3,
     now(), now(), now(), now() FROM generate_series(1, $1)"""
-DONE = "SELECT count(*) FROM job WHERE state = 'succeeded' AND owner = 'drained'"
+DONE = "SELECT count(*) FROM job WHERE state = 'succeeded' AND project = 'drained'"
 
 
 @asynccontextmanager
@@ -54,11 +54,11 @@ async def service() -> AsyncIterator[dict[str, str]]:
             }  # fmt: skip
 
 
-async def fill(queue: JobQueue, number: int, owner: str) -> None:
+async def fill(queue: JobQueue, number: int, project: str) -> None:
     """Queue so many jobs, as a submitter does it in batches."""
     for first in range(0, number, BATCH):
         count = min(BATCH, number - first)
-        new = [NewJob(id=uuid7(), owner=owner, kind=Noop.kind, queue=QUEUE, params={"n": n}) for n in range(count)]
+        new = [NewJob(id=uuid7(), project=project, kind=Noop.kind, queue=QUEUE, params={"n": n}) for n in range(count)]
         await queue.deliver(await ledger.insert(new))
 
 

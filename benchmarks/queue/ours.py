@@ -75,16 +75,16 @@ async def opened() -> AsyncIterator[driver.Submitter]:
         queue = JobQueue(redis)
 
         async def one(kind: str, n: int) -> None:
-            await queue.submit(PARAMS[kind].model_validate({"n": n}), owner="bench")
+            await queue.submit(PARAMS[kind].model_validate({"n": n}), project="bench")
 
         async def many(kind: str, numbers: Sequence[int]) -> None:
-            await queue.submit_all([PARAMS[kind].model_validate({"n": n}) for n in numbers], owner="bench")
+            await queue.submit_all([PARAMS[kind].model_validate({"n": n}) for n in numbers], project="bench")
 
         if "QUEUE_URL" not in os.environ:
             async with supervised([("submissions", queue.run)]):
                 yield driver.Submitter(one, many)
             return
-        key = await create_secret(KeyKind.KEY, owner="bench", name="bench")
+        key = await create_secret(KeyKind.KEY, project="bench", name="bench")
         async with Client(os.environ["QUEUE_URL"], key) as client:
 
             async def post(kind: str, n: int) -> None:

@@ -104,7 +104,7 @@ async def test_a_storage_that_cannot_be_written_is_said(api: Service) -> None:
 
 async def test_another_owners_file_is_not_there(api: Service) -> None:
     file = (await api.http.post("/files", content=CONTENT)).json()
-    other = {"X-API-Key": await create_secret(KeyKind.KEY, owner="other", name="other"), "Authorization": ""}
+    other = {"X-API-Key": await create_secret(KeyKind.KEY, project="other", name="other"), "Authorization": ""}
     assert (await api.http.get(f"/files/{file['id']}", headers=other)).status_code == 404
     answer = await api.http.post("/jobs/test.read", json={"params": {"file_id": file["id"]}}, headers=other)
     assert answer.status_code == 422

@@ -33,12 +33,12 @@ async def test_only_the_digest_of_a_key_is_kept(api: Service) -> None:
 
 
 async def test_an_expired_key_is_refused(api: Service) -> None:
-    old = await create_secret(KeyKind.KEY, owner="tester", name="old", life=timedelta(seconds=-1))
+    old = await create_secret(KeyKind.KEY, project="tester", name="old", life=timedelta(seconds=-1))
     assert await status(api, x_api_key=old) == 401
 
 
 async def test_a_link_opens_one_session_once(api: Service) -> None:
-    link = await create_secret(KeyKind.LINK, owner="tester", name="browser", life=timedelta(minutes=1))
+    link = await create_secret(KeyKind.LINK, project="tester", name="browser", life=timedelta(minutes=1))
     async with httpx.AsyncClient(base_url=api.client.url, trust_env=False) as browser:
         assert (await browser.head("/login", params={"token": link})).status_code == 405
         answer = await browser.get("/login", params={"token": link})
@@ -66,7 +66,7 @@ async def test_a_link_opens_one_session_once(api: Service) -> None:
 async def test_another_sites_page_cannot_act_with_the_cookie(
     api: Service, headers: dict[str, str], allowed: bool
 ) -> None:
-    session = await create_secret(KeyKind.SESSION, owner="tester", name="browser")
+    session = await create_secret(KeyKind.SESSION, project="tester", name="browser")
     async with httpx.AsyncClient(base_url=api.http.base_url, cookies={COOKIE: session}, trust_env=False) as browser:
         answer = await browser.post("/jobs/test.say", json={"params": {"text": "x"}}, headers=headers)
         assert answer.status_code == (202 if allowed else 403)

@@ -73,7 +73,7 @@ async def test_a_running_job_is_in_the_ledger_alone(service: Service, tmp_path: 
 
 async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: Service) -> None:
     backlog = [
-        NewJob(id=uuid7(), owner="x", kind="test.unserved", queue="unserved", params={}) for _ in range(PAGE + 1)
+        NewJob(id=uuid7(), project="x", kind="test.unserved", queue="unserved", params={}) for _ in range(PAGE + 1)
     ]
     await ledger.insert(backlog)
     job = await api.client.submit("test.say", {"text": "found"})

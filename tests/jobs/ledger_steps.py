@@ -44,7 +44,7 @@ async def insert(jobs: Sequence[Job]) -> list[Moved]:
     return await ledger.insert(
         [
             NewJob(
-                id=job.id, owner="tester", kind=Note.kind, queue=Note.queue, params={}, tries=job.tries,
+                id=job.id, project="tester", kind=Note.kind, queue=Note.queue, params={}, tries=job.tries,
                 shared=job.shared, needs=job.needs, limits=LIMITS if job.limited else (),
                 delay_s=LATE_S if job.delayed else None,
             ) for job in jobs

@@ -31,7 +31,7 @@ async def test_many_are_submitted_together_each_with_what_it_needs(api: Service,
 
 
 async def submit_many(api: Service, queue: JobQueue, tmp_path: Path) -> None:
-    ids = await queue.submit_all([Say(text="a"), Follow(folder=tmp_path), Say(text="b")], owner="tester")
+    ids = await queue.submit_all([Say(text="a"), Follow(folder=tmp_path), Say(text="b")], project="tester")
     found = [await api.client.job(str(job)) for job in ids]
     assert [(job["kind"], job["state"], len(job["needs"])) for job in found] == [
         ("test.say", "queued", 0),
@@ -40,4 +40,4 @@ async def submit_many(api: Service, queue: JobQueue, tmp_path: Path) -> None:
     ]
     await queue.set_mode("test", QueueMode.DRAINING)
     with pytest.raises(Conflict):
-        await queue.submit_all([Say(text="c")], owner="tester")
+        await queue.submit_all([Say(text="c")], project="tester")

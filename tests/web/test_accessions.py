@@ -81,7 +81,7 @@ async def desk(settings: Settings, tmp_path: Path) -> AsyncIterator[Desk]:
         open_tab(tmp_path / "profile") as tab,
     ):
         await tab.call("Page.addScriptToEvaluateOnNewDocument", source=FOLLOWED)
-        secret = await create_secret(KeyKind.LINK, owner="tester", name="browser")
+        secret = await create_secret(KeyKind.LINK, project="tester", name="browser")
         await tab.call(
             "Page.navigate", url=str(service.http.base_url.copy_with(path="/login", params={"token": secret}))
         )

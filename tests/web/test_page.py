@@ -159,7 +159,7 @@ async def test_a_person_goes_from_the_link_to_the_report(tmp_path: Path) -> None
     async with running_instance(settings) as instance, open_tab(tmp_path / "profile") as tab:
         await tab.call("Page.navigate", url=instance.url)
         await tab.shows("document.querySelector('#signed-out:not([hidden])')")
-        secret = await create_secret(KeyKind.LINK, owner="default", name="browser")
+        secret = await create_secret(KeyKind.LINK, project="default", name="browser")
         await tab.call("Page.navigate", url=f"{instance.url}/login?token={secret}")
         await tab.shows("document.querySelector('#empty:not([hidden])')")
         assert await tab.value("location.href") == f"{instance.url}/"

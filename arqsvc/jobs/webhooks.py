@@ -1,0 +1,59 @@
+"""Webhooks: where a project wants to be told what happens to its jobs, and each message that is or was to be sent."""
+
+from typing import Any
+
+from tortoise import fields
+from tortoise.indexes import Index, PartialIndex
+from tortoise.models import Model
+
+
+class WebhookRecord(Model):
+    """An address of a project, with the secret that signs what is sent there."""
+
+    id = fields.UUIDField(primary_key=True)
+    project = fields.CharField(64)
+    url = fields.CharField(2048)
+    types: Any = fields.JSONField()
+    """The types of events that it wants, such as `job.succeeded`; empty for all."""
+    secret = fields.CharField(100)
+    old_secret = fields.CharField(100, null=True)
+    """The one before, which signs as well until `old_until`."""
+    old_until = fields.DatetimeField(null=True)
+    disabled_at = fields.DatetimeField(null=True)
+    disabled_reason = fields.CharField(255, null=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        """Table and indexes."""
+
+        table = "webhook"
+        indexes = (Index(fields=("project", "id"), name="webhook_project"),)
+
+
+class DeliveryRecord(Model):
+    """One message to one address."""
+
+    id = fields.UUIDField(primary_key=True)
+    webhook_id = fields.UUIDField(null=True)
+    """None for the address that a job itself carries."""
+    project = fields.CharField(64)
+    job_id = fields.UUIDField(null=True)
+    type = fields.CharField(64)
+    body: Any = fields.JSONField()
+    state = fields.CharField(16)
+    """`pending`, `delivered` or `failed`."""
+    tries = fields.SmallIntField(db_default=0)
+    due_at = fields.DatetimeField(null=True)
+    log: Any = fields.JSONField(null=True)
+    """Each try: when, how long it took, the status or the error."""
+    created_at = fields.DatetimeField()
+    finished_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        """Table and indexes."""
+
+        table = "webhook_delivery"
+        indexes = (
+            Index(fields=("project", "id"), name="webhook_delivery_project"),
+            PartialIndex(fields=("due_at",), name="webhook_delivery_pending", condition={"state": "pending"}),
+        )
