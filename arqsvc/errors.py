@@ -3,12 +3,14 @@
     ArqsvcError
       Rejected            the caller must change something
         Unauthorized      401
+        BadSignature      401
         Forbidden         403
         NotFound          404
           UnknownKind     404
         Conflict          409
         TooLarge          413
         InvalidParams     422
+        AddressRefused    422
       JobFailed           this work cannot succeed, however often it is tried
         BadInput          the file or value given is not what the work needs
         SourceRefused     an outside service said no, or sent what is not what was asked for
@@ -85,6 +87,14 @@ class Unauthorized(Rejected):
     status = 401
 
 
+class BadSignature(Rejected):
+    """A webhook's message is not signed by who it should be, or not lately."""
+
+    code = "bad_signature"
+    title = "The signature does not fit"
+    status = 401
+
+
 class Forbidden(Rejected):
     """The key is valid and this is not allowed to it."""
 
@@ -129,6 +139,14 @@ class InvalidParams(Rejected):
 
     code = "invalid_params"
     title = "Invalid parameters"
+    status = 422
+
+
+class AddressRefused(Rejected):
+    """An address of a caller's is malformed, unknown, or one that only this host or its network can reach."""
+
+    code = "address_refused"
+    title = "Address not allowed"
     status = 422
 
 

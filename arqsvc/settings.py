@@ -142,6 +142,9 @@ class Settings(EnvironmentSettings):
     stall_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds for which a transfer may stand still, or bring less than 1 KiB a second, before it is taken up anew."""
 
+    webhook_private: bool = False
+    """Whether webhooks may go to addresses of this host and of private networks."""
+
     autoscale: str = ""
     """Fewest and most worker processes that `arqsvc worker` keeps on its host, as `MIN:MAX`. Unset: one, itself."""
 

@@ -1,7 +1,7 @@
 """One change of the state of jobs: a statement, and in the same transaction all that follows from it.
 
-With each change goes the event that followers see. Where jobs end, those that needed them are freed: once all that a
-job needs has succeeded it is queued; it ends with one that fails.
+With each change goes the event that followers see, and the messages of webhooks. Where jobs end, those that needed
+them are freed: once all that a job needs has succeeded it is queued; it ends with one that fails.
 """
 
 import json
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from arqsvc.infra.db import rows
 from arqsvc.jobs.record import State
+from arqsvc.jobs.webhooks import posted
 
 AHEAD_S = 60.0
 """Seconds for which one step of priority lets a job stand ahead of others; a waiting job overtakes in the end."""
@@ -65,6 +66,8 @@ FREE = f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1,
 _TOLD = """told AS (
     INSERT INTO job_event (job_id, seq, at, state, reason, attempt, due_at, error)
     SELECT id, seq, now(), state, reason, attempt, due_at, error FROM"""
+_CHANGED = "(SELECT * FROM moved UNION ALL SELECT * FROM freed)"
+_POSTED_OF_CHANGED, _POSTED_OF_MOVED = posted(_CHANGED), posted("moved")
 _FREED = f"""
 ended AS (SELECT id, state, error FROM moved WHERE state IN ('succeeded', 'failed', 'cancelled')),
 doomed AS (
@@ -98,8 +101,8 @@ async def end(update: str, *values: Any, first: str = "", also: str = "") -> lis
         The jobs that it changed, and behind them those that were freed.
     """
     statement = f"""WITH RECURSIVE {first} moved AS ({update} RETURNING job.*), {also} {_FREED}, {_TOLD}
-        (SELECT * FROM moved UNION ALL SELECT * FROM freed) changed
-    )
+        {_CHANGED} changed
+    ), {_POSTED_OF_CHANGED}
     SELECT {_MOVED} FROM moved UNION ALL SELECT {_MOVED} FROM freed"""
     return [_moved(row) for row in await rows(statement, values)]
 
@@ -119,7 +122,8 @@ def claimed(row: Mapping[str, Any]) -> Claimed:
 
 
 def _begun(update: str, columns: str, first: str, also: str) -> str:
-    return f"WITH {first} moved AS ({update} RETURNING job.*), {also} {_TOLD} moved) SELECT {columns} FROM moved"
+    return f"""WITH {first} moved AS ({update} RETURNING job.*), {also} {_TOLD} moved), {_POSTED_OF_MOVED}
+    SELECT {columns} FROM moved"""
 
 
 def _moved(row: Mapping[str, Any]) -> Moved:

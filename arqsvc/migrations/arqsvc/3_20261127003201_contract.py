@@ -17,6 +17,8 @@ COMMENT ON TABLE "project" IS 'The bounds of one project, where they are not tho
     "id" UUID NOT NULL PRIMARY KEY,
     "webhook_id" UUID,
     "project" VARCHAR(64) NOT NULL,
+    "url" VARCHAR(2048),
+    "lane" VARCHAR(255) NOT NULL,
     "job_id" UUID,
     "type" VARCHAR(64) NOT NULL,
     "body" JSONB NOT NULL,
@@ -28,7 +30,7 @@ COMMENT ON TABLE "project" IS 'The bounds of one project, where they are not tho
     "finished_at" TIMESTAMPTZ
 );
 CREATE INDEX IF NOT EXISTS "webhook_delivery_project" ON "webhook_delivery" ("project", "id");
-CREATE INDEX IF NOT EXISTS "webhook_delivery_pending" ON "webhook_delivery" ("due_at") WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS "webhook_delivery_pending" ON "webhook_delivery" ("lane", "due_at") WHERE state = 'pending';
 COMMENT ON TABLE "webhook_delivery" IS 'One message to one address.';
         CREATE TABLE IF NOT EXISTS "webhook" (
     "id" UUID NOT NULL PRIMARY KEY,
@@ -38,12 +40,20 @@ COMMENT ON TABLE "webhook_delivery" IS 'One message to one address.';
     "secret" VARCHAR(100) NOT NULL,
     "old_secret" VARCHAR(100),
     "old_until" TIMESTAMPTZ,
+    "failing_since" TIMESTAMPTZ,
     "disabled_at" TIMESTAMPTZ,
     "disabled_reason" VARCHAR(255),
     "created_at" TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX IF NOT EXISTS "webhook_project" ON "webhook" ("project", "id");
 COMMENT ON TABLE "webhook" IS 'An address of a project, with the secret that signs what is sent there.';
+        CREATE TABLE IF NOT EXISTS "webhook_secret" (
+    "project" VARCHAR(64) NOT NULL PRIMARY KEY,
+    "secret" VARCHAR(100) NOT NULL,
+    "old_secret" VARCHAR(100),
+    "old_until" TIMESTAMPTZ
+);
+COMMENT ON TABLE "webhook_secret" IS 'What signs for the webhooks that jobs of a project carry themselves.';
         CREATE TABLE IF NOT EXISTS "audit" (
     "id" BIGSERIAL NOT NULL PRIMARY KEY,
     "at" TIMESTAMPTZ NOT NULL,
@@ -135,6 +145,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         DROP TABLE IF EXISTS "idempotency";
         DROP TABLE IF EXISTS "project";
         DROP TABLE IF EXISTS "webhook_delivery";
+        DROP TABLE IF EXISTS "webhook_secret";
         CREATE INDEX IF NOT EXISTS "job_owner" ON "job" ("owner", "id");"""
 
 

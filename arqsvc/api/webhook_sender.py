@@ -1,0 +1,129 @@
+"""Sends the messages of webhooks: in every API process, side by side; a message goes out at least once."""
+
+import asyncio
+import json
+import logging
+import time
+from collections import Counter
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from arqsvc import __version__
+from arqsvc.errors import AddressRefused, SourceUnavailable
+from arqsvc.infra.db import UNAVAILABLE
+from arqsvc.infra.http_errors import retry_after_s
+from arqsvc.infra.outward import Heard, Outward, open_outward
+from arqsvc.jobs import deliveries
+from arqsvc.jobs.deliveries import Delivery, Try
+from arqsvc.webhooks import sign
+
+logger = logging.getLogger(__name__)
+
+TRY_S = 15.0
+"""Longest time of one try."""
+AT_ONCE = 64
+"""Most tries at a time in one process."""
+A_LANE = 8
+"""Most of them to one receiver."""
+LOOK_S = 1.0
+"""Seconds between two looks for what is due, unless it is known."""
+REST_S = 0.01
+"""Least seconds between two looks."""
+FORGET_S = 600.0
+
+
+class Sender:
+    """The sending loop of one process."""
+
+    def __init__(self, *, private: bool, base_url: str | None) -> None:
+        self._private, self._base_url = private, (base_url or "").rstrip("/")
+        self._wake = asyncio.Event()
+        self._busy = Counter[str]()
+
+    def wake(self) -> None:
+        """Look for what is due now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send what is due, until cancelled; what is on its way then is sent again once its lease has run out."""
+        self._busy.clear()
+        async with (
+            open_outward(private=self._private, at_once=AT_ONCE) as outward,
+            asyncio.TaskGroup() as group,
+        ):
+            while True:
+                self._wake.clear()
+                if free := AT_ONCE - self._busy.total():
+                    for delivery in await deliveries.claim(free, a_lane=A_LANE, busy=self._busy):
+                        self._busy[delivery.lane] += 1
+                        group.create_task(self._deliver(outward, delivery))
+                await asyncio.sleep(REST_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._wake.wait()
+
+    async def forget(self) -> None:
+        """Delete old messages, now and then, until cancelled."""
+        while True:
+            await deliveries.forget_old()
+            await asyncio.sleep(FORGET_S)
+
+    async def _deliver(self, outward: Outward, delivery: Delivery) -> None:
+        try:
+            tried = await self._try(outward, delivery)
+            disabled = await deliveries.note(delivery, tried)
+            if tried.wait_s:
+                await deliveries.put_off(delivery.lane, tried.wait_s)
+        except UNAVAILABLE as error:
+            logger.warning("a webhook's try is not noted", extra={"delivery": delivery.id, "error": str(error)})
+            return
+        finally:
+            self._busy[delivery.lane] -= 1
+            self._busy += Counter()  # drops what is zero
+            self.wake()
+        facts = {"delivery": delivery.id, "status": tried.status, "try": delivery.tries + 1}
+        logger.info("webhook delivered" if tried.error is None else "webhook not delivered", extra=facts)
+        if disabled:
+            logger.warning("webhook disabled", extra={"webhook": delivery.lane, "reason": disabled})
+
+    async def _try(self, outward: Outward, delivery: Delivery) -> Try:
+        began = time.monotonic()
+        if delivery.url is None:
+            return Try(0.0, error="The webhook is deleted.", gone=True)
+        secrets = delivery.secrets or [(await deliveries.project_secret(delivery.project))["secret"]]
+        body, at = self._message(delivery), int(time.time())
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"arqsvc/{__version__}",
+            "webhook-id": str(delivery.id),
+            "webhook-timestamp": str(at),
+            "webhook-signature": sign(secrets, str(delivery.id), at, body),
+        }
+        try:
+            heard = await outward.post(delivery.url, body, headers, timeout_s=TRY_S)
+        except (AddressRefused, SourceUnavailable) as error:
+            return Try(time.monotonic() - began, error=error.detail)
+        return _judged(heard, time.monotonic() - began)
+
+    def _message(self, delivery: Delivery) -> bytes:
+        """Return the bytes of a message, the same at every try."""
+        data: dict[str, Any] = dict(delivery.body["data"])
+        if delivery.type.startswith("job."):
+            data["href"] = f"{self._base_url}/api/v1/jobs/{data['id']}"
+        whole = {"type": delivery.type, "timestamp": delivery.body["timestamp"], "data": data}
+        return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _judged(heard: Heard, took_s: float) -> Try:
+    """Return what an answer means."""
+    answer = heard.body.decode(errors="replace")
+    if 200 <= heard.status < 300:
+        return Try(took_s, heard.status, None, answer)
+    if 300 <= heard.status < 400:
+        error = f"Status {heard.status}: redirects are not followed. Name the address that it leads to."
+    else:
+        error = f"Status {heard.status}: only 2xx counts as delivered."
+    waits = heard.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+    wait_s = retry_after_s(heard.headers) if waits else None
+    return Try(took_s, heard.status, error, answer, wait_s, gone=heard.status == HTTPStatus.GONE)
