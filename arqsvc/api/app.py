@@ -22,6 +22,9 @@ from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
+OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS)
+"""All that the API does below `/api/v1` for who has a key."""
+
 PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
@@ -43,21 +46,8 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
                 yield
 
     api = [
-        Route("/jobs", jobs.list_jobs, methods=["GET"]),
-        Route("/jobs/{kind}", jobs.submit, methods=["POST"]),
-        Route("/jobs/{id}", jobs.show, methods=["GET"]),
-        Route("/jobs/{id}/cancel", jobs.cancel, methods=["POST"]),
-        Route("/jobs/{id}/retry", jobs.retry, methods=["POST"]),
-        Route("/jobs/{id}/events", events.stream, methods=["GET"]),
+        *(each.route() for each in OPERATIONS),
         WebSocketRoute("/jobs/{id}/events", events.socket),
-        Route("/files", files.upload, methods=["POST"]),
-        Route("/files/{id}", files.download, methods=["GET"]),
-        Route("/queues", queues.list_queues, methods=["GET"]),
-        Route("/queues/{queue}/purge", queues.purge, methods=["POST"]),
-        *(
-            Route(f"/queues/{{queue}}/{verb}", queues.change(mode), methods=["POST"])
-            for verb, mode in queues.MODES.items()
-        ),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
     ]
