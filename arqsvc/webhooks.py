@@ -76,7 +76,7 @@ def verify(
         raise BadSignature(f"The header {error.args[0]} is missing: this is no webhook of ours.") from error
     raw = body.encode() if isinstance(body, str) else body
     expected = _digest(secret, message, at, raw)
-    if not any([_fits(signature, expected) for signature in signatures.split()]):
+    if not any(_fits(signature, expected) for signature in signatures.split()):
         raise BadSignature("No signature fits. Take the body as it came, and the secret of this webhook.")
     if not at.isascii() or not at.isdecimal() or len(at) > 12:
         raise BadSignature(f"webhook-timestamp {at[:20]!r} is no number of seconds.")

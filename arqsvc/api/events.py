@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from arqsvc.api.jobs import find_job
-from arqsvc.api.keys import authenticate
+from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.operation import operation
 from arqsvc.api.problems import fault, on_error
 from arqsvc.errors import ArqsvcError
 from arqsvc.infra import Infra
@@ -27,9 +28,15 @@ TOLD_ALL = 1000
 """WebSocket close code: the job has ended and all was told."""
 
 
-async def stream(request: Request) -> Response:
-    """GET: Server-Sent Events from `Last-Event-ID` or `?after=` on; ends with the job. 204 when all was told before."""
-    job = await find_job(request, await authenticate(request))
+@operation(
+    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: "text/event-stream", 204: None}, errors=(404,)
+)  # fmt: skip
+async def stream(request: Request, caller: Caller) -> Response:
+    """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.
+
+    The stream ends with the job; 204 when all was told before.
+    """
+    job = await find_job(request, caller)
     after = _after(request, job)
     if job.state in FINAL and after.seq == job.seq:
         return Response(status_code=204)
@@ -39,7 +46,9 @@ async def stream(request: Request) -> Response:
 async def socket(websocket: WebSocket) -> None:
     """The same story over a WebSocket, one envelope a message; closes with 1000 after the final state."""
     try:
-        job = await find_job(websocket, await authenticate(websocket))
+        caller = await authenticate(websocket)
+        caller.must(Scope.READ)
+        job = await find_job(websocket, caller)
         after = _after(websocket, job)
     except ArqsvcError as error:
         await websocket.send_denial_response(await on_error(websocket, error))
@@ -89,3 +98,6 @@ async def _as_sse(story: AsyncGenerator[Event, None]) -> AsyncIterator[ServerSen
             yield ServerSentEvent(
                 json.dumps(event.envelope()), event=event.type, id=str(event.id), retry=RETRY_MS, sep="\n"
             )
+
+
+OPERATIONS = (stream,)

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +17,7 @@ from arqsvc.infra.http_errors import retry_after_s
 from arqsvc.infra.outward import Heard, Outward, open_outward
 from arqsvc.jobs import deliveries
 from arqsvc.jobs.deliveries import Delivery, Try
+from arqsvc.jobs.webhooks import PING
 from arqsvc.webhooks import sign
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class Sender:
     """The sending loop of one process."""
 
     def __init__(self, *, private: bool, base_url: str | None) -> None:
-        self._private, self._base_url = private, (base_url or "").rstrip("/")
+        self._private, self._base_url = private, base_url
         self._wake = asyncio.Event()
         self._busy = Counter[str]()
 
@@ -92,7 +94,8 @@ class Sender:
         if delivery.url is None:
             return Try(0.0, error="The webhook is deleted.", gone=True)
         secrets = delivery.secrets or [(await deliveries.project_secret(delivery.project))["secret"]]
-        body, at = self._message(delivery), int(time.time())
+        whole = message(delivery.body, self._base_url)
+        body, at = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode(), int(time.time())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"arqsvc/{__version__}",
@@ -106,13 +109,13 @@ class Sender:
             return Try(time.monotonic() - began, error=error.detail)
         return _judged(heard, time.monotonic() - began)
 
-    def _message(self, delivery: Delivery) -> bytes:
-        """Return the bytes of a message, the same at every try."""
-        data: dict[str, Any] = dict(delivery.body["data"])
-        if delivery.type.startswith("job."):
-            data["href"] = f"{self._base_url}/api/v1/jobs/{data['id']}"
-        whole = {"type": delivery.type, "timestamp": delivery.body["timestamp"], "data": data}
-        return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+def message(body: Mapping[str, Any], base_url: str | None) -> dict[str, Any]:
+    """Return a message as it is sent, the same at every try."""
+    data: dict[str, Any] = dict(body["data"])
+    if body["type"] != PING:
+        data["href"] = f"{(base_url or '').rstrip('/')}/api/v1/jobs/{data['id']}"
+    return {"type": body["type"], "timestamp": body["timestamp"], "data": data}
 
 
 def _judged(heard: Heard, took_s: float) -> Try:

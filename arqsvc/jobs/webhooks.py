@@ -5,16 +5,15 @@ of it is `deliveries.py`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from tortoise import fields
 from tortoise.indexes import Index, PartialIndex
 from tortoise.models import Model
 
-EventType = Literal[
-    "job.succeeded", "job.failed", "job.cancelled", "job.running", "job.queued", "job.scheduled"
-]  # fmt: skip
+from arqsvc.contract import EventType
+
 PING = "ping"
 ENDS: tuple[EventType, ...] = ("job.succeeded", "job.failed", "job.cancelled")
 URL_LENGTH = 2048
@@ -143,8 +142,8 @@ def posted(changed: str) -> str:
     SELECT {NEW_ID}, hook, project, address, lane, id, told_type,
         jsonb_build_object('type', told_type, 'timestamp', {_time("now()")}, 'data', jsonb_build_object(
             'id', id, 'kind', kind, 'queue', queue, 'state', state, 'reason', reason, 'attempt', attempt, 'seq', seq,
-            'tags', coalesce(tags, '{{}}'), 'created_at', {_time("created_at")}, 'finished_at', {_time("finished_at")})),
-        'pending', now(), now()
+            'tags', coalesce(tags, '{{}}'), 'created_at', {_time("created_at")},
+            'finished_at', {_time("finished_at")})), 'pending', now(), now()
     FROM (
         SELECT job.*, 'job.' || job.state AS told_type, webhook.id AS hook, NULL AS address, webhook.id::text AS lane
         FROM {changed} job JOIN webhook ON webhook.project = job.project
