@@ -172,6 +172,32 @@ class WebhookSecret(Answer):
     """Until when the one before signs as well; null if it does not."""
 
 
+class WebhookJob(Answer):
+    """What a webhook is told of a job; all else is where `href` leads."""
+
+    id: UUID
+    kind: str
+    queue: str
+    state: JobState
+    reason: str | None
+    attempt: int
+    seq: int
+    """Which change of the job's state this is: messages may come out of order, or twice."""
+    tags: dict[str, str]
+    created_at: datetime
+    finished_at: datetime | None
+    href: str
+
+
+class WebhookMessage(Answer):
+    """What is sent to a webhook; a `ping` has the webhook's `id` alone as its data."""
+
+    type: EventType
+    timestamp: datetime
+    """When it happened."""
+    data: WebhookJob
+
+
 class DeliveryTry(Answer):
     """One try at a delivery."""
 

@@ -28,11 +28,16 @@ AT_ONCE = 64
 """Most tries at a time in one process."""
 A_LANE = 8
 """Most of them to one receiver."""
-LOOK_S = 1.0
+LOOK_S = 0.25
 """Seconds between two looks for what is due, unless it is known."""
 REST_S = 0.01
 """Least seconds between two looks."""
 FORGET_S = 600.0
+"""Seconds between two looks for old messages."""
+FORGET = 1000
+"""Old messages that one statement deletes."""
+AWAY_S = 2.0
+"""Seconds until a database that was away is asked again."""
 
 
 class Sender:
@@ -56,10 +61,9 @@ class Sender:
         ):
             while True:
                 self._wake.clear()
-                if free := AT_ONCE - self._busy.total():
-                    for delivery in await deliveries.claim(free, a_lane=A_LANE, busy=self._busy):
-                        self._busy[delivery.lane] += 1
-                        group.create_task(self._deliver(outward, delivery))
+                for delivery in await self._due():
+                    self._busy[delivery.lane] += 1
+                    group.create_task(self._deliver(outward, delivery))
                 await asyncio.sleep(REST_S)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
@@ -68,14 +72,25 @@ class Sender:
     async def forget(self) -> None:
         """Delete old messages, now and then, until cancelled."""
         while True:
-            await deliveries.forget_old()
-            await asyncio.sleep(FORGET_S)
+            deleted = await deliveries.forget_old(FORGET)
+            await asyncio.sleep(FORGET_S if deleted < FORGET else REST_S)
+
+    async def _due(self) -> list[Delivery]:
+        """Return what is to be tried now; nothing while the database is away, so that what is on its way goes on."""
+        if (free := AT_ONCE - self._busy.total()) <= 0:
+            return []
+        try:
+            return await deliveries.claim(free, a_lane=A_LANE, busy=self._busy)
+        except UNAVAILABLE as error:
+            logger.warning("no webhooks are sent: the database is away", extra={"error": str(error)})
+            await asyncio.sleep(AWAY_S)
+            return []
 
     async def _deliver(self, outward: Outward, delivery: Delivery) -> None:
         try:
             tried = await self._try(outward, delivery)
             disabled = await deliveries.note(delivery, tried)
-            if tried.wait_s:
+            if tried.wait_s and tried.wait_s > 0:
                 await deliveries.put_off(delivery.lane, tried.wait_s)
         except UNAVAILABLE as error:
             logger.warning("a webhook's try is not noted", extra={"delivery": delivery.id, "error": str(error)})

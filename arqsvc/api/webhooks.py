@@ -1,5 +1,6 @@
 """Webhooks over HTTP: the addresses of a project, what was sent there, and what signs for those of jobs."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -35,7 +36,8 @@ MOST = 20
 """Most webhooks of one project."""
 PAGE, LARGEST_PAGE = 50, 500
 DAY_S = 86_400
-LOCATION = "/api/v1/webhooks/{}"
+NO_STORE = {"Cache-Control": "no-store"}
+"""With answers that hold a secret."""
 
 
 class WantedWebhook(BaseModel):
@@ -97,7 +99,8 @@ async def create(request: Request, caller: Caller) -> Response:
         id=uuid7(), project=caller.project, url=wanted.url, types=_once(wanted.types), secret=new_secret(),
         created_at=datetime.now(UTC),
     )  # fmt: skip
-    return reply(NewWebhook(**_facts(made), secret=made.secret), 201, {"Location": LOCATION.format(made.id)})
+    headers = {"Location": f"/api/v1/webhooks/{made.id}", **NO_STORE}
+    return reply(NewWebhook(**_facts(made), secret=made.secret), 201, headers)
 
 
 @operation("webhooks.show", "GET", "/webhooks/{id}", Scope.SUBMIT, {200: Webhook}, errors=(404,))
@@ -141,7 +144,7 @@ async def rotate(request: Request, caller: Caller) -> Response:
     values = _rotated(found.secret, await body_as(Rotation, request, empty={}))
     await WebhookRecord.filter(id=found.id).update(**values)
     found.update_from_dict(values)
-    return reply(NewWebhook(**_facts(found), secret=found.secret))
+    return reply(NewWebhook(**_facts(found), secret=found.secret), headers=NO_STORE)
 
 
 @operation("webhooks.enable", "POST", "/webhooks/{id}/enable", Scope.SUBMIT, {200: Webhook}, errors=(404,))
@@ -212,7 +215,7 @@ async def rotate_secret(request: Request, caller: Caller) -> Response:
     return await _secret(caller)
 
 
-async def check_job_webhook(webhook: JobWebhook, settings: Settings, *, at: str = "/webhook") -> dict[str, Any]:
+async def check_job_webhook(webhook: JobWebhook, settings: Settings, *, at: str = "/webhook") -> Mapping[str, Any]:
     """Return a job's own webhook as it is stored.
 
     Raises:
@@ -278,7 +281,8 @@ async def _page(request: Request, caller: Caller, **which: Any) -> Response:
 
 async def _secret(caller: Caller) -> Response:
     found = await deliveries.project_secret(caller.project)
-    return reply(WebhookSecret(secret=found["secret"], old_secret_until=_yet(found["old_until"])))
+    shown = WebhookSecret(secret=found["secret"], old_secret_until=_yet(found["old_until"]))
+    return reply(shown, headers=NO_STORE)
 
 
 def _rotated(old: str, asked: Rotation) -> dict[str, Any]:

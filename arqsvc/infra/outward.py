@@ -6,6 +6,7 @@ redirect is followed, no proxy of the environment is asked (it would look up the
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ METADATA = frozenset(map(ip_address, ("169.254.169.254", "100.100.100.200", "168
 _NAT64 = ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ip_network("::/96")
 
+_HOST = re.compile(rb"[\w.-]+|\[?[0-9a-fA-F:.]+\]?")
+
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses that a name stands for; raises OSError."""
 
@@ -67,8 +70,8 @@ def check_url(url: str) -> httpx.URL:
         raise AddressRefused(f"{url[:100]!r} is no address by http or https. It must look like https://host/path.")
     if parsed.userinfo:
         raise AddressRefused(f"The address of {parsed.host} holds a name or a password. Leave them out.")
-    if parsed.port == 0:
-        raise AddressRefused(f"The address of {parsed.host} holds the port 0. Name the port that it listens on.")
+    if not _HOST.fullmatch(parsed.raw_host) or not 0 < _port(parsed) < 65_536:
+        raise AddressRefused(f"{parsed.host[:100]!r}, port {_port(parsed)}, is no host and port of the internet.")
     return parsed
 
 
@@ -236,4 +239,4 @@ async def open_outward(*, private: bool, at_once: int, lookup: Lookup = look_up)
 
 
 def _port(url: httpx.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+    return url.port if url.port is not None else (443 if url.scheme == "https" else 80)

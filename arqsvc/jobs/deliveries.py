@@ -224,12 +224,13 @@ async def project_secret(project: str) -> Mapping[str, Any]:
     return found
 
 
-async def forget_old(limit: int = 1000) -> None:
-    """Delete messages that ended long ago; their ids, of version 7, say when they were made."""
+async def forget_old(limit: int) -> int:
+    """Delete messages that ended long ago, at most `limit`; their ids, of version 7, say when. Returns how many."""
     before = UUID(int=int((time.time() - KEPT_S) * 1000) << 80)
-    await rows(
+    (found,) = await rows(
         """WITH old AS (DELETE FROM webhook_delivery WHERE id IN (
             SELECT id FROM webhook_delivery WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2) RETURNING id)
-        SELECT count(*) FROM old""",
+        SELECT count(*) AS n FROM old""",
         [before, limit],
     )
+    return int(found["n"])

@@ -18,9 +18,7 @@ PING = "ping"
 ENDS: tuple[EventType, ...] = ("job.succeeded", "job.failed", "job.cancelled")
 URL_LENGTH = 2048
 
-WebhookUrl = Annotated[
-    str, Field(max_length=URL_LENGTH, pattern=r"^https?://", examples=["https://example.org/hooks/arqsvc"])
-]
+WebhookUrl = Annotated[str, Field(max_length=URL_LENGTH, pattern=r"^https?://")]
 EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=20)]
 
 
@@ -149,8 +147,8 @@ def posted(changed: str) -> str:
         FROM {changed} job JOIN webhook ON webhook.project = job.project
         WHERE webhook.disabled_at IS NULL AND webhook.types ? ('job.' || job.state) AND EXISTS (SELECT FROM webhook)
         UNION ALL
-        SELECT job.*, 'job.' || job.state, NULL, job.webhook->>'url',
-            left(lower(substring(job.webhook->>'url' FROM '//([^/?#]*)')), 255)
+        SELECT job.*, 'job.' || job.state, NULL, left(job.webhook->>'url', 2048),
+            coalesce(left(lower(substring(job.webhook->>'url' FROM '//([^/?#]*)')), 255), 'nowhere')
         FROM {changed} job WHERE job.webhook->'types' ? ('job.' || job.state)
     ) wanted
 )"""
