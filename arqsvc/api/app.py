@@ -12,7 +12,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, problems, queues, webhooks
+from arqsvc.api import (
+    actions,
+    audit_log,
+    bulk,
+    events,
+    files,
+    health,
+    jobs,
+    keys,
+    problems,
+    queues,
+    tasks,
+    webhooks,
+    workers,
+)
 from arqsvc.api.webhook_sender import Sender
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
@@ -23,7 +37,19 @@ from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
-OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *webhooks.OPERATIONS)
+PARTS = (
+    jobs,
+    actions,
+    bulk,
+    events,
+    files,
+    queues,
+    workers,
+    audit_log,
+    webhooks,
+    tasks,
+)
+OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {

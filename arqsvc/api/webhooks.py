@@ -11,13 +11,13 @@ from starlette.responses import Response
 from uuid6 import uuid7
 
 from arqsvc.api.bodies import body_as, query_as
+from arqsvc.api.jobs import infra_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
 from arqsvc.api.webhook_sender import Sender, message
 from arqsvc.contract import Delivery, DeliveryPage, NewWebhook, Webhook, WebhookList, WebhookSecret
 from arqsvc.errors import AddressRefused, Conflict, NotFound
-from arqsvc.infra import Infra
 from arqsvc.infra.outward import check_reachable
 from arqsvc.jobs import deliveries
 from arqsvc.jobs.webhooks import (
@@ -316,8 +316,7 @@ def _once(types: EventTypes) -> list[str]:
 
 
 def _settings(request: Request) -> Settings:
-    infra: Infra = request.app.state.infra
-    return infra.settings
+    return infra_of(request).settings
 
 
 OPERATIONS = (
