@@ -27,10 +27,11 @@ from arqsvc.api import (
     webhooks,
     workers,
 )
-from arqsvc.api.webhook_sender import Sender
+from arqsvc.api.webhook_sender import AT_ONCE, Sender
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
+from arqsvc.infra.outward import open_outward
 from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
@@ -66,15 +67,18 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_infra(settings) as infra:
+        async with (
+            open_infra(settings) as infra,
+            open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
+        ):
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
-            app.state.sender = sender = Sender(private=settings.webhook_private, base_url=settings.url)
+            app.state.outward, app.state.sender = outward, Sender(outward, base_url=settings.url)
             loops = [
                 ("events", hub.run),
                 ("submissions", queue.run),
-                ("webhooks", sender.run),
-                ("old messages", sender.forget),
+                ("webhooks", app.state.sender.run),
+                ("old messages", app.state.sender.forget),
             ]
             async with supervised(loops):
                 yield

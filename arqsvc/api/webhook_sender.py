@@ -14,7 +14,7 @@ from arqsvc import __version__
 from arqsvc.errors import AddressRefused, SourceUnavailable
 from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.http_errors import retry_after_s
-from arqsvc.infra.outward import Heard, Outward, open_outward
+from arqsvc.infra.outward import Heard, Outward
 from arqsvc.jobs import deliveries
 from arqsvc.jobs.deliveries import Delivery, Try
 from arqsvc.jobs.webhooks import PING
@@ -28,6 +28,8 @@ AT_ONCE = 64
 """Most tries at a time in one process."""
 A_LANE = 8
 """Most of them to one receiver."""
+A_PROJECT = 32
+"""Most of them for one project."""
 LOOK_S = 0.25
 """Seconds between two looks for what is due, unless it is known."""
 REST_S = 0.01
@@ -43,10 +45,10 @@ AWAY_S = 2.0
 class Sender:
     """The sending loop of one process."""
 
-    def __init__(self, *, private: bool, base_url: str | None) -> None:
-        self._private, self._base_url = private, base_url
+    def __init__(self, outward: Outward, *, base_url: str | None) -> None:
+        self._outward, self._base_url = outward, base_url
         self._wake = asyncio.Event()
-        self._busy = Counter[str]()
+        self._busy, self._projects = Counter[str](), Counter[str]()
 
     def wake(self) -> None:
         """Look for what is due now."""
@@ -55,15 +57,14 @@ class Sender:
     async def run(self) -> None:
         """Send what is due, until cancelled; what is on its way then is sent again once its lease has run out."""
         self._busy.clear()
-        async with (
-            open_outward(private=self._private, at_once=AT_ONCE) as outward,
-            asyncio.TaskGroup() as group,
-        ):
+        self._projects.clear()
+        async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
                 for delivery in await self._due():
                     self._busy[delivery.lane] += 1
-                    group.create_task(self._deliver(outward, delivery))
+                    self._projects[delivery.project] += 1
+                    group.create_task(self._deliver(delivery))
                 await asyncio.sleep(REST_S)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
@@ -80,15 +81,17 @@ class Sender:
         if (free := AT_ONCE - self._busy.total()) <= 0:
             return []
         try:
-            return await deliveries.claim(free, a_lane=A_LANE, busy=self._busy)
+            return await deliveries.claim(
+                free, a_lane=A_LANE, busy=self._busy, a_project=A_PROJECT, busy_projects=self._projects
+            )
         except UNAVAILABLE as error:
             logger.warning("no webhooks are sent: the database is away", extra={"error": str(error)})
             await asyncio.sleep(AWAY_S)
             return []
 
-    async def _deliver(self, outward: Outward, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         try:
-            tried = await self._try(outward, delivery)
+            tried = await self._try(delivery)
             disabled = await deliveries.note(delivery, tried)
             if tried.wait_s and tried.wait_s > 0:
                 await deliveries.put_off(delivery.lane, tried.wait_s)
@@ -96,15 +99,15 @@ class Sender:
             logger.warning("a webhook's try is not noted", extra={"delivery": delivery.id, "error": str(error)})
             return
         finally:
-            self._busy[delivery.lane] -= 1
-            self._busy += Counter()  # drops what is zero
+            self._busy -= Counter([delivery.lane])  # which drops what is zero
+            self._projects -= Counter([delivery.project])
             self.wake()
         facts = {"delivery": delivery.id, "status": tried.status, "try": delivery.tries + 1}
         logger.info("webhook delivered" if tried.error is None else "webhook not delivered", extra=facts)
         if disabled:
             logger.warning("webhook disabled", extra={"webhook": delivery.lane, "reason": disabled})
 
-    async def _try(self, outward: Outward, delivery: Delivery) -> Try:
+    async def _try(self, delivery: Delivery) -> Try:
         began = time.monotonic()
         if delivery.url is None:
             return Try(0.0, error="The webhook is deleted.", gone=True)
@@ -119,7 +122,7 @@ class Sender:
             "webhook-signature": sign(secrets, str(delivery.id), at, body),
         }
         try:
-            heard = await outward.post(delivery.url, body, headers, timeout_s=TRY_S)
+            heard = await self._outward.post(delivery.url, body, headers, timeout_s=TRY_S)
         except (AddressRefused, SourceUnavailable) as error:
             return Try(time.monotonic() - began, error=error.detail)
         return _judged(heard, time.monotonic() - began)

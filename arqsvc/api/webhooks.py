@@ -18,7 +18,7 @@ from arqsvc.api.problems import fault
 from arqsvc.api.webhook_sender import Sender, message
 from arqsvc.contract import Delivery, DeliveryPage, NewWebhook, Webhook, WebhookList, WebhookSecret
 from arqsvc.errors import AddressRefused, Conflict, NotFound
-from arqsvc.infra.outward import check_reachable
+from arqsvc.infra.outward import Outward
 from arqsvc.jobs import deliveries
 from arqsvc.jobs.webhooks import (
     ENDS,
@@ -92,7 +92,7 @@ async def list_webhooks(request: Request, caller: Caller) -> Response:
 async def create(request: Request, caller: Caller) -> Response:
     """Have an address told what happens to the project's jobs. Its secret is in this answer only."""
     wanted = await body_as(WantedWebhook, request)
-    await _check(wanted.url, "/url", _settings(request))
+    await _check(_outward(request), wanted.url, "/url")
     if await WebhookRecord.filter(project=caller.project).count() >= MOST:
         raise Conflict(f"The project has {MOST} webhooks, which is the limit. Delete one, or change one.", limit=MOST)
     made = await WebhookRecord.create(
@@ -118,7 +118,7 @@ async def change(request: Request, caller: Caller) -> Response:
     wanted = await body_as(ChangedWebhook, request)
     values: dict[str, Any] = {}
     if wanted.url is not None:
-        await _check(wanted.url, "/url", _settings(request))
+        await _check(_outward(request), wanted.url, "/url")
         values["url"] = wanted.url
     if wanted.types is not None:
         values["types"] = _once(wanted.types)
@@ -215,19 +215,19 @@ async def rotate_secret(request: Request, caller: Caller) -> Response:
     return await _secret(caller)
 
 
-async def check_job_webhook(webhook: JobWebhook, settings: Settings, *, at: str = "/webhook") -> Mapping[str, Any]:
+async def check_job_webhook(webhook: JobWebhook, outward: Outward, *, at: str = "/webhook") -> Mapping[str, Any]:
     """Return a job's own webhook as it is stored.
 
     Raises:
         InvalidParams: its address is not allowed; says where in the body.
     """
-    await _check(webhook.url, f"{at}/url", settings)
+    await _check(outward, webhook.url, f"{at}/url")
     return webhook.stored()
 
 
-async def _check(url: str, pointer: str, settings: Settings) -> None:
+async def _check(outward: Outward, url: str, pointer: str) -> None:
     try:
-        await check_reachable(url, private=settings.webhook_private)
+        await outward.check(url)
     except AddressRefused as error:
         raise fault(pointer, error.detail) from error
 
@@ -265,7 +265,7 @@ async def _sent(request: Request, delivery: UUID) -> Response:
     """Answer with a delivery that is to be tried at once."""
     sender: Sender = request.app.state.sender
     sender.wake()
-    return reply(_shown(await DeliveryRecord.get(id=delivery), _settings(request)), 202)
+    return reply(_shown(await DeliveryRecord.get(id=delivery), infra_of(request).settings), 202)
 
 
 async def _page(request: Request, caller: Caller, **which: Any) -> Response:
@@ -276,7 +276,7 @@ async def _page(request: Request, caller: Caller, **which: Any) -> Response:
     found = await query.order_by("-id").limit(asked.limit + 1)
     page = found[: asked.limit]
     cursor = str(page[-1].id) if len(found) > asked.limit else None
-    return reply(DeliveryPage(items=[_shown(one, _settings(request)) for one in page], next_cursor=cursor))
+    return reply(DeliveryPage(items=[_shown(one, infra_of(request).settings) for one in page], next_cursor=cursor))
 
 
 async def _secret(caller: Caller) -> Response:
@@ -315,8 +315,9 @@ def _once(types: EventTypes) -> list[str]:
     return list(dict.fromkeys(types))
 
 
-def _settings(request: Request) -> Settings:
-    return infra_of(request).settings
+def _outward(request: Request) -> Outward:
+    outward: Outward = request.app.state.outward
+    return outward
 
 
 OPERATIONS = (

@@ -10,8 +10,10 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import httpcore
@@ -22,6 +24,8 @@ from arqsvc.infra.http_errors import CONNECT_S
 
 LOOKUP_S = 5.0
 """Longest time of looking up a name."""
+LOOKUPS = 16
+"""Most names that are looked up at a time; one receiver takes half of them at most."""
 KEPT = 1024
 """Bytes of an answer that are kept."""
 READ = 65_536
@@ -73,22 +77,6 @@ def check_url(url: str) -> httpx.URL:
     if not _HOST.fullmatch(parsed.raw_host) or not 0 < _port(parsed) < 65_536:
         raise AddressRefused(f"{parsed.host[:100]!r}, port {_port(parsed)}, is no host and port of the internet.")
     return parsed
-
-
-async def check_reachable(url: str, *, private: bool) -> None:
-    """Pass only an address where all the world may go.
-
-    Raises:
-        AddressRefused: it is malformed, its name unknown, or one of the addresses that it stands for is not allowed.
-    """
-    parsed = check_url(url)
-    await _allowed(look_up, parsed.raw_host.decode(), _port(parsed), private=private)
-
-
-async def look_up(host: str, port: int) -> list[str]:
-    """Return the addresses that a name stands for."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def is_allowed(address: str, *, private: bool) -> bool:
@@ -171,8 +159,17 @@ class _Checked(httpcore.AsyncNetworkBackend):
 class Outward:
     """The client of one process; `open_outward` makes it."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
-        self._pool = pool
+    def __init__(self, pool: httpcore.AsyncConnectionPool, lookup: Lookup, *, private: bool) -> None:
+        self._pool, self._lookup, self._private = pool, lookup, private
+
+    async def check(self, url: str) -> None:
+        """Pass only an address where a request may go.
+
+        Raises:
+            AddressRefused: it is malformed, its name unknown, or one of the addresses that it stands for not allowed.
+        """
+        parsed = check_url(url)
+        await _allowed(self._lookup, parsed.raw_host.decode(), _port(parsed), private=self._private)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Heard:
         """Send a body; returns whatever comes back within `timeout_s`, of any status.
@@ -215,13 +212,14 @@ async def _errors(host: str, timeout_s: float) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_outward(*, private: bool, at_once: int, lookup: Lookup = look_up) -> AsyncIterator[Outward]:
+async def open_outward(*, private: bool, at_once: int, lookup: Lookup | None = None) -> AsyncIterator[Outward]:
     """Open a client.
 
     Args:
         private: whether this host and private networks may be reached.
         at_once: most connections.
-        lookup: what looks up names.
+        lookup: what looks up names; None for the host's own way, in threads of its own: a name whose server does not
+            answer holds up no other work of this process.
 
     Raises:
         CannotStart: the certificates of the environment cannot be read.
@@ -232,10 +230,21 @@ async def open_outward(*, private: bool, at_once: int, lookup: Lookup = look_up)
         raise CannotStart(
             f"The certificates cannot be read: {error}. Correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it."
         ) from error
-    async with httpcore.AsyncConnectionPool(
-        tls, max_connections=at_once, keepalive_expiry=IDLE_S, network_backend=_Checked(private, lookup)
-    ) as pool:
-        yield Outward(pool)
+    threads = ThreadPoolExecutor(LOOKUPS, "lookup")
+
+    async def look_up(host: str, port: int) -> Sequence[str]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(threads, ask)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    looks_up = lookup or look_up
+    try:
+        async with httpcore.AsyncConnectionPool(
+            tls, max_connections=at_once, keepalive_expiry=IDLE_S, network_backend=_Checked(private, looks_up)
+        ) as pool:
+            yield Outward(pool, looks_up, private=private)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _port(url: httpx.URL) -> int:

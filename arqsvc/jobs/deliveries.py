@@ -73,12 +73,15 @@ _CLAIM = """WITH RECURSIVE lanes AS (
     SELECT (SELECT lane FROM webhook_delivery WHERE state = 'pending' AND lane > lanes.lane ORDER BY lane LIMIT 1)
     FROM lanes WHERE lanes.lane IS NOT NULL
 ), due AS (
-    SELECT one.id FROM lanes, LATERAL (
-        SELECT id, due_at FROM webhook_delivery WHERE state = 'pending' AND lane = lanes.lane AND due_at <= now()
-        ORDER BY due_at LIMIT greatest(0, $2 - coalesce(($3::jsonb->>lanes.lane)::int, 0)) FOR UPDATE SKIP LOCKED
-    ) one ORDER BY one.due_at LIMIT $1
+    SELECT id FROM (
+        SELECT one.*, row_number() OVER (PARTITION BY project ORDER BY due_at) AS place FROM lanes, LATERAL (
+            SELECT id, project, due_at FROM webhook_delivery
+            WHERE state = 'pending' AND lane = lanes.lane AND due_at <= now() ORDER BY due_at
+            LIMIT least($1, greatest(0, $2 - coalesce(($3::jsonb->>lanes.lane)::int, 0))) FOR UPDATE SKIP LOCKED
+        ) one
+    ) placed WHERE place <= $4 - coalesce(($5::jsonb->>project)::int, 0) ORDER BY due_at LIMIT $1
 ), claimed AS (
-    UPDATE webhook_delivery SET due_at = now() + make_interval(secs => $4) FROM due
+    UPDATE webhook_delivery SET due_at = now() + make_interval(secs => $6) FROM due
     WHERE webhook_delivery.id = due.id RETURNING webhook_delivery.*
 )
 SELECT claimed.id, claimed.project, claimed.lane, claimed.type, claimed.body, claimed.tries,
@@ -89,15 +92,19 @@ FROM claimed LEFT JOIN webhook ON webhook.id = claimed.webhook_id
     LEFT JOIN webhook_secret own ON claimed.webhook_id IS NULL AND own.project = claimed.project"""
 
 
-async def claim(most: int, *, a_lane: int, busy: Mapping[str, int]) -> list[Delivery]:
+async def claim(
+    most: int, *, a_lane: int, busy: Mapping[str, int], a_project: int, busy_projects: Mapping[str, int]
+) -> list[Delivery]:
     """Return messages that are due, for this process to try within `LEASE_S`.
 
     Args:
         most: how many, in all.
         a_lane: how many of one lane this process may try at a time.
         busy: how many of each lane it tries now.
+        a_project: how many of one project it may try at a time.
+        busy_projects: how many of each project it tries now.
     """
-    found = await rows(_CLAIM, [most, a_lane, json.dumps(busy), LEASE_S])
+    found = await rows(_CLAIM, [most, a_lane, json.dumps(busy), a_project, json.dumps(busy_projects), LEASE_S])
     return [
         Delivery(
             row["id"], row["project"], row["lane"], row["type"], json.loads(row["body"]), row["url"],

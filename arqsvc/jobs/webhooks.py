@@ -95,7 +95,7 @@ class DeliveryRecord(Model):
     url = fields.CharField(URL_LENGTH, null=True)
     """The address that a job itself carries; None for that which its webhook has when it is sent."""
     lane = fields.CharField(255)
-    """Whom it goes to: the webhook, or the host of the job's own; one lane does not hold up another."""
+    """Whom it goes to: the webhook, or the project and the host of the job's own; no lane holds up another."""
     job_id = fields.UUIDField(null=True)
     type = fields.CharField(64)
     body: Any = fields.JSONField()
@@ -148,7 +148,7 @@ def posted(changed: str) -> str:
         WHERE webhook.disabled_at IS NULL AND webhook.types ? ('job.' || job.state) AND EXISTS (SELECT FROM webhook)
         UNION ALL
         SELECT job.*, 'job.' || job.state, NULL, left(job.webhook->>'url', 2048),
-            coalesce(left(lower(substring(job.webhook->>'url' FROM '//([^/?#]*)')), 255), 'nowhere')
+            left(concat_ws(' ', job.project, lower(substring(job.webhook->>'url' FROM '//([^/?#]*)'))), 255)
         FROM {changed} job WHERE job.webhook->'types' ? ('job.' || job.state)
     ) wanted
 )"""

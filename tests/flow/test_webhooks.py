@@ -253,16 +253,17 @@ async def test_redirects_are_not_followed_and_who_asks_to_wait_is_waited_for(api
 async def test_a_receiver_that_hangs_holds_up_no_other(api: Service, receiver: Receiver) -> None:
     async with receiving() as slow:
         slow.open.clear()
-        await hook(api, slow)
-        jobs = [await end_job(api) for _ in range(9)]
+        await hook(api, slow, "job.queued")
+        jobs = [NewJob(id=uuid7(), project="tester", kind="test.say", queue="test", params={}) for _ in range(20)]
+        await new.insert(jobs)
         await slow.messages(8)
-        await hook(api, receiver)
+        await hook(api, receiver, "job.cancelled")
         await end_job(api)
         await receiver.messages(1)
         assert len(slow.got) == 8
         slow.open.set()
-        await slow.messages(10)
-        assert len({message.id for message in slow.got}) == len(jobs) + 1
+        await slow.messages(21)
+        assert len({message.id for message in slow.got}) == len(jobs) + 1 == len(slow.got)
 
 
 async def test_a_message_is_given_up_in_the_end_and_a_webhook_that_fails_for_days_is_disabled(

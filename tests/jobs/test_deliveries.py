@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import get_args
 from uuid import UUID
@@ -38,6 +38,14 @@ async def webhook(project: str = "tester", *, disabled: bool = False) -> UUID:
     return made.id
 
 
+async def claimed(
+    most: int, a_lane: int = 100, busy: Mapping[str, int] = {}, a_project: int = 100,
+    busy_projects: Mapping[str, int] = {},
+) -> list[Delivery]:  # fmt: skip
+    """Claim messages, by default without bounds."""
+    return await deliveries.claim(most, a_lane=a_lane, busy=busy, a_project=a_project, busy_projects=busy_projects)
+
+
 async def test_there_is_a_message_of_each_change_of_each_job_to_each_webhook_of_its_project(database: str) -> None:
     hooks = {await webhook(), await webhook()}
     await webhook("another")
@@ -67,21 +75,23 @@ async def test_there_is_a_message_of_each_change_of_each_job_to_each_webhook_of_
 async def test_each_message_is_claimed_once_and_of_each_lane_no_more_than_may_be(database: str) -> None:
     hooks = [str(await webhook()) for _ in range(3)]
     await insert([Job(UUID(int=number), 1, None, ()) for number in range(1, 21)])
-    few = await deliveries.claim(100, a_lane=4, busy={hooks[0]: 3, hooks[1]: 9})
+    assert len(await claimed(100, a_project=2)) == 2
+    assert await claimed(100, a_project=2, busy_projects={"tester": 2}) == []
+    await DeliveryRecord.all().update(due_at=datetime.now(UTC))
+    few = await claimed(100, a_lane=4, busy={hooks[0]: 3, hooks[1]: 9})
     assert Counter(each.lane for each in few) == {hooks[0]: 1, hooks[2]: 4}
     async with asyncio.TaskGroup() as group:
-        claims = [group.create_task(deliveries.claim(7, a_lane=7, busy={})) for _ in range(20)]
-    claimed = [each.id for claim in claims for each in claim.result()]
-    assert len(set(claimed)) == len(claimed)
-    while more := await deliveries.claim(100, a_lane=100, busy={}):
-        claimed += [each.id for each in more]
-    assert len({*claimed, *(each.id for each in few)}) == 3 * 20 == len(claimed) + len(few)
+        claims = [group.create_task(claimed(7)) for _ in range(20)]
+    taken = [*few, *(each for claim in claims for each in claim.result())]
+    while more := await claimed(100):
+        taken += more
+    assert len({each.id for each in taken}) == 3 * 20 == len(taken)
 
 
 async def test_a_try_that_was_overtaken_changes_nothing(database: str) -> None:
     await webhook()
     await insert([Job(UUID(int=1), 1, None, ())])
-    (late,) = await deliveries.claim(1, a_lane=1, busy={})
+    (late,) = await claimed(1)
     await deliveries.note(late, Try(0.1, 500, "Status 500"))
     await deliveries.note(late, Try(0.1, 410, "Status 410", gone=True))
     (row,) = await DeliveryRecord.all()
