@@ -12,7 +12,23 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import batches, events, files, health, idempotency, jobs, keys, problems, queues, submit
+from arqsvc.api import (
+    actions,
+    audit_log,
+    batches,
+    bulk,
+    events,
+    files,
+    health,
+    idempotency,
+    jobs,
+    keys,
+    problems,
+    queues,
+    submit,
+    tasks,
+    workers,
+)
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
@@ -23,10 +39,20 @@ from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
-OPERATIONS = (
-    *submit.OPERATIONS, *batches.OPERATIONS, *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS,
-    *queues.OPERATIONS,
-)  # fmt: skip
+PARTS = (
+    submit,
+    batches,
+    jobs,
+    actions,
+    bulk,
+    events,
+    files,
+    queues,
+    workers,
+    audit_log,
+    tasks,
+)
+OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {

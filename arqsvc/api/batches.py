@@ -12,10 +12,11 @@ from starlette.responses import Response
 from arqsvc.api.batch_body import LIMIT_BYTES, BatchOfJobs, BatchSubmission, Turns, read_batch
 from arqsvc.api.bodies import BODY_LIMIT_BYTES, body_of, check_storable
 from arqsvc.api.idempotency import job_ids
+from arqsvc.api.jobs import queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import fault, invalid
-from arqsvc.api.submissions import checked, known_kind, outlook_of, queue_of, queues_of, warned
+from arqsvc.api.submissions import checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.contract import Batch, BatchItem, JobReference, Problem
 from arqsvc.errors import ArqsvcError, InvalidParams, TooLarge
 from arqsvc.jobs.dedupe import Dedupe, write_once
@@ -41,7 +42,7 @@ class Ready:
 
 @operation(
     "jobs.submit_batch", "POST", "/jobs", Scope.SUBMIT, {200: Batch}, body=BatchOfJobs, body_limit_bytes=LIMIT_BYTES,
-    errors=(409, 413),
+    audited=False, errors=(409, 413),
 )  # fmt: skip
 async def submit_batch(request: Request, caller: Caller) -> Response:
     """Submit up to 10,000 jobs; says of each what came of it, in their order.

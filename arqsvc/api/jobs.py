@@ -1,11 +1,11 @@
-"""Jobs over HTTP: GET /api/v1/jobs/{id}, list, cancel, retry; `submit.py` has POST."""
+"""Jobs over HTTP: list and show. `submit.py` makes one; what may be done with one is in `actions.py`."""
 
 from uuid import UUID
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from arqsvc.api.bodies import Reason, body_as, query_as
+from arqsvc.api.bodies import query_as
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
@@ -32,7 +32,7 @@ async def show(request: Request, caller: Caller) -> Response:
     job = await find_job(request, caller)
     if (wait_s := query_as(Wait, request).wait) and job.state not in FINAL:
         await until_changed(request, job, wait_s)
-    return await _answer(request, job.id, caller)
+    return await answer_job(request, job.id, caller)
 
 
 @operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage})
@@ -49,28 +49,8 @@ async def list_jobs(request: Request, caller: Caller) -> Response:
     found = await query.order_by("-id").limit(limit + 1)
     page = found[:limit]
     more = len(found) > limit
-    shown = await shown_jobs(_infra(request), page)
+    shown = await shown_jobs(infra_of(request), page)
     return reply(JobPage(items=shown, next_cursor=str(page[-1].id) if more else None))
-
-
-@operation(
-    "jobs.cancel", "POST", "/jobs/{id}/cancel", Scope.CANCEL, {202: Job},
-    body=Reason, body_needed=False, errors=(404, 409),
-)  # fmt: skip
-async def cancel(request: Request, caller: Caller) -> Response:
-    """Cancel a job: at once while it waits, else its worker is told to end it; 409 once it has ended."""
-    job = await find_job(request, caller)
-    asked = await body_as(Reason, request, empty={})
-    await _queue(request).cancel(job.id, asked.reason)
-    return await _answer(request, job.id, caller, status=202)
-
-
-@operation("jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409))
-async def retry(request: Request, caller: Caller) -> Response:
-    """Queue a failed or cancelled job again, with all its tries; 409 in another state."""
-    job = await find_job(request, caller)
-    await _queue(request).retry(job.id)
-    return await _answer(request, job.id, caller, status=202)
 
 
 async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
@@ -89,18 +69,21 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     return job
 
 
-async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
+async def answer_job(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
+    """Answer with a job as it stands."""
     row = await JobRecord.get(id=job, project=caller.project)
-    (shown,) = await shown_jobs(_infra(request), [row])
+    (shown,) = await shown_jobs(infra_of(request), [row])
     return reply(shown, status, {"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
 
 
-def _queue(request: Request) -> JobQueue:
+def queue_of(request: Request) -> JobQueue:
+    """Return where the application submits jobs."""
     queue: JobQueue = request.app.state.queue
     return queue
 
 
-def _infra(request: Request) -> Infra:
+def infra_of(request: Request) -> Infra:
+    """Return what the application has open."""
     infra: Infra = request.app.state.infra
     return infra
 
@@ -137,4 +120,4 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-OPERATIONS = (list_jobs, show, cancel, retry)
+OPERATIONS = (list_jobs, show)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from arqsvc.api.audit import note
 from arqsvc.api.bodies import BODY_LIMIT_BYTES
 from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope, authenticate
@@ -46,6 +47,8 @@ class Operation:
     """Largest JSON body."""
     repeatable: bool = True
     """Whether an `Idempotency-Key` may keep the answer; not where that shows a secret."""
+    audited: bool = True
+    """Whether the audit log tells of it; what only reads is never told of."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Bodies by name; each is accepted as it stands."""
 
@@ -65,8 +68,14 @@ class Operation:
         if HEADER in request.headers and self.method in {"POST", "PATCH"}:
             if not self.repeatable or isinstance(self.body, str):
                 raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
-            return await once(request, caller, self.body_limit_bytes, lambda: self.handler(request, caller))
-        return await self.handler(request, caller)
+            return await once(request, caller, self.body_limit_bytes, lambda: self._do(request, caller))
+        return await self._do(request, caller)
+
+    async def _do(self, request: Request, caller: Caller) -> Response:
+        answer = await self.handler(request, caller)
+        if self.audited and self.method != "GET":
+            await note(caller, self.name, request)
+        return answer
 
 
 def operation(

@@ -19,7 +19,7 @@ from arqsvc.jobs.dedupe import Dedupe
 from arqsvc.jobs.files import find_file
 from arqsvc.jobs.new import Options
 from arqsvc.jobs.outlook import Outlook
-from arqsvc.jobs.queue import JobQueue, known_queues
+from arqsvc.jobs.queue import known_queues
 from arqsvc.jobs.webhooks import GivenWebhook
 
 FARTHEST = timedelta(days=366)
@@ -129,12 +129,6 @@ async def _check_file(file: UUID, caller: Caller, pointer: str) -> None:
         await find_file(file, caller.project)
     except NotFound as error:
         raise fault(pointer, error.detail) from error
-
-
-def queue_of(request: Request) -> JobQueue:
-    """Return the submitter's side of the queues."""
-    queue: JobQueue = request.app.state.queue
-    return queue
 
 
 def outlook_of(request: Request) -> Outlook:

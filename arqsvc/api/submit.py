@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
 from arqsvc.api.idempotency import job_ids
+from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.shown import shown_job, shown_jobs
-from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queue_of, queues_of, warned
+from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
 from arqsvc.contract import Job, Submitted
 from arqsvc.jobs.dedupe import write_once
@@ -22,7 +23,7 @@ DEDUPLICATED = "X-Deduplicated"
 
 @operation(
     "jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {200: Submitted, 202: Submitted}, body=Submission,
-    errors=(404, 409, 413),
+    audited=False, errors=(404, 409, 413),
 )  # fmt: skip
 async def submit(request: Request, caller: Caller) -> Response:
     """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more.
@@ -60,7 +61,7 @@ async def _answer(request: Request, job: UUID, *, new: bool, queues: list[str]) 
     if new and not row.attempt and row.state not in FINAL:
         shown = shown_job(row, await needs_of([job]) if len(queues) > 1 else ())
     else:
-        (shown,) = await shown_jobs(request.app.state.infra, [row])
+        (shown,) = await shown_jobs(infra_of(request), [row])
     ended = row.state in FINAL
     answer = Submitted(**dict(shown), warnings=[] if ended else warned(outlook_of(request), {row.queue, *queues}))
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)

@@ -87,10 +87,11 @@ async def write_once(queue: JobQueue, jobs: Sequence[NewJob], dedupe: Dedupe) ->
         others = await _others(job, dedupe)
         if others and dedupe.mode != Mode.REPLACE:
             return _stands_for_it(others[0], dedupe)
-        replaced = [await ledger.cancel(other["id"], f"replaced by job {job.id}") for other in others]
+        # one that began meanwhile runs on
+        replaced = await ledger.cancel([other["id"] for other in others], f"replaced by job {job.id}") if others else []
         moved = await insert(jobs)
-    for cancelled in filter(None, replaced):  # one that began meanwhile runs on
-        await queue.cancelled(cancelled)
+    if replaced:
+        await queue.called_off(replaced)
     await queue.deliver(moved)
     queue.log_submitted(jobs)
     return job.id, True
