@@ -12,17 +12,36 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import actions, audit_log, bulk, events, files, health, jobs, keys, problems, queues, tasks, workers
+from arqsvc.api import (
+    actions,
+    audit_log,
+    batches,
+    bulk,
+    events,
+    files,
+    health,
+    idempotency,
+    jobs,
+    keys,
+    problems,
+    queues,
+    submit,
+    tasks,
+    workers,
+)
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
 PARTS = (
+    submit,
+    batches,
     jobs,
     actions,
     bulk,
@@ -53,7 +72,11 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         async with open_infra(settings) as infra:
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
-            async with supervised([("events", hub.run), ("submissions", queue.run)]):
+            app.state.outlook = Outlook(
+                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
+            )  # fmt: skip
+            loops = [("events", hub.run), ("submissions", queue.run), ("old answers", _forget_answers)]
+            async with supervised(loops):
                 yield
 
     api = [
@@ -79,6 +102,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         },
         lifespan=lifespan,
     )
+
+
+async def _forget_answers() -> None:
+    await every(idempotency.FORGET_S, idempotency.forget_old)
 
 
 class _Page(StaticFiles):
