@@ -15,14 +15,17 @@ from starlette.staticfiles import StaticFiles
 from arqsvc.api import (
     actions,
     audit_log,
+    batches,
     bulk,
     events,
     files,
     health,
+    idempotency,
     jobs,
     keys,
     problems,
     queues,
+    submit,
     tasks,
     webhooks,
     workers,
@@ -32,13 +35,16 @@ from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.outward import open_outward
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
 PARTS = (
+    submit,
+    batches,
     jobs,
     actions,
     bulk,
@@ -73,11 +79,15 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         ):
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
+            app.state.outlook = Outlook(
+                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
+            )  # fmt: skip
             app.state.outward, app.state.sender = outward, Sender(outward, base_url=settings.url)
             loops = [
                 ("events", hub.run),
                 ("submissions", queue.run),
                 ("webhooks", app.state.sender.run),
+                ("old answers", _forget_answers),
                 ("old messages", app.state.sender.forget),
             ]
             async with supervised(loops):
@@ -106,6 +116,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         },
         lifespan=lifespan,
     )
+
+
+async def _forget_answers() -> None:
+    await every(idempotency.FORGET_S, idempotency.forget_old)
 
 
 class _Page(StaticFiles):

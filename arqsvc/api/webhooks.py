@@ -1,6 +1,5 @@
 """Webhooks over HTTP: the addresses of a project, what was sent there, and what signs for those of jobs."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,21 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from uuid6 import uuid7
 
+from arqsvc.api.addresses import check_address
 from arqsvc.api.bodies import body_as, query_as
 from arqsvc.api.jobs import infra_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.problems import fault
 from arqsvc.api.webhook_sender import Sender, message
 from arqsvc.contract import Delivery, DeliveryPage, NewWebhook, Webhook, WebhookList, WebhookSecret
-from arqsvc.errors import AddressRefused, Conflict, NotFound
-from arqsvc.infra.outward import Outward
+from arqsvc.errors import Conflict, NotFound
 from arqsvc.jobs import deliveries
 from arqsvc.jobs.webhooks import (
     ENDS,
     DeliveryRecord,
     EventTypes,
-    JobWebhook,
     SecretRecord,
     WebhookRecord,
     WebhookUrl,
@@ -92,7 +89,7 @@ async def list_webhooks(request: Request, caller: Caller) -> Response:
 async def create(request: Request, caller: Caller) -> Response:
     """Have an address told what happens to the project's jobs. Its secret is in this answer only."""
     wanted = await body_as(WantedWebhook, request)
-    await _check(_outward(request), wanted.url, "/url")
+    await check_address(request, wanted.url, "/url")
     if await WebhookRecord.filter(project=caller.project).count() >= MOST:
         raise Conflict(f"The project has {MOST} webhooks, which is the limit. Delete one, or change one.", limit=MOST)
     made = await WebhookRecord.create(
@@ -118,7 +115,7 @@ async def change(request: Request, caller: Caller) -> Response:
     wanted = await body_as(ChangedWebhook, request)
     values: dict[str, Any] = {}
     if wanted.url is not None:
-        await _check(_outward(request), wanted.url, "/url")
+        await check_address(request, wanted.url, "/url")
         values["url"] = wanted.url
     if wanted.types is not None:
         values["types"] = _once(wanted.types)
@@ -215,23 +212,6 @@ async def rotate_secret(request: Request, caller: Caller) -> Response:
     return await _secret(caller)
 
 
-async def check_job_webhook(webhook: JobWebhook, outward: Outward, *, at: str = "/webhook") -> Mapping[str, Any]:
-    """Return a job's own webhook as it is stored.
-
-    Raises:
-        InvalidParams: its address is not allowed; says where in the body.
-    """
-    await _check(outward, webhook.url, f"{at}/url")
-    return webhook.stored()
-
-
-async def _check(outward: Outward, url: str, pointer: str) -> None:
-    try:
-        await outward.check(url)
-    except AddressRefused as error:
-        raise fault(pointer, error.detail) from error
-
-
 async def _find(request: Request, caller: Caller) -> WebhookRecord:
     text = request.path_params["id"]
     try:
@@ -313,11 +293,6 @@ def _yet(until: datetime | None) -> datetime | None:
 
 def _once(types: EventTypes) -> list[str]:
     return list(dict.fromkeys(types))
-
-
-def _outward(request: Request) -> Outward:
-    outward: Outward = request.app.state.outward
-    return outward
 
 
 OPERATIONS = (

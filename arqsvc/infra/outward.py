@@ -24,6 +24,10 @@ from arqsvc.infra.http_errors import CONNECT_S
 
 LOOKUP_S = 5.0
 """Longest time of looking up a name."""
+PASSED_S = 30.0
+"""Seconds for which `check` relies on what it has found: a batch names one address a thousand times."""
+PASSED = 1000
+"""Most hosts of which it remembers that."""
 LOOKUPS = 16
 """Most names that are looked up at a time; one receiver takes half of them at most."""
 KEPT = 1024
@@ -161,15 +165,22 @@ class Outward:
 
     def __init__(self, pool: httpcore.AsyncConnectionPool, lookup: Lookup, *, private: bool) -> None:
         self._pool, self._lookup, self._private = pool, lookup, private
+        self._passed: dict[tuple[bytes, int], float] = {}
 
     async def check(self, url: str) -> None:
-        """Pass only an address where a request may go.
+        """Pass only an address where a request may go, as of 30 s ago at most; `post` checks anew.
 
         Raises:
             AddressRefused: it is malformed, its name unknown, or one of the addresses that it stands for not allowed.
         """
         parsed = check_url(url)
+        place, now = (parsed.raw_host, _port(parsed)), asyncio.get_running_loop().time()
+        if self._passed.get(place, 0.0) > now:
+            return
         await _allowed(self._lookup, parsed.raw_host.decode(), _port(parsed), private=self._private)
+        if len(self._passed) >= PASSED:
+            self._passed.clear()
+        self._passed[place] = now + PASSED_S
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Heard:
         """Send a body; returns whatever comes back within `timeout_s`, of any status.

@@ -18,7 +18,7 @@ from arqsvc.infra.db import open_db
 from arqsvc.jobs import ledger, new
 from arqsvc.jobs.deliveries import WAITS_S, forget_old
 from arqsvc.jobs.new import NewJob
-from arqsvc.jobs.webhooks import DeliveryRecord, JobWebhook, WebhookRecord
+from arqsvc.jobs.webhooks import DeliveryRecord, WebhookRecord
 from arqsvc.settings import Settings
 from arqsvc.webhooks import new_secret
 from tests.flow.receiver import Receiver, receiving
@@ -311,19 +311,15 @@ async def test_an_address_that_is_not_public_is_refused_when_it_is_named_and_whe
 async def test_a_job_tells_its_own_webhook_signed_with_the_secret_of_its_project(
     api: Service, receiver: Receiver
 ) -> None:
-    webhook = JobWebhook(url=receiver.url, types=["job.running", "job.queued"])
-    job = NewJob(
-        id=uuid7(), project="tester", kind="test.say", queue="elsewhere", params={}, tags={"a": "b"},
-        webhook=webhook.stored(),
-    )  # fmt: skip
-    await new.insert([job])
+    webhook = {"url": receiver.url, "types": ["job.running", "job.queued"]}
+    job = await api.client.submit("test.say", {"text": "x"}, webhook=webhook, tags={"a": "b"})
     await receiver.messages(1)
     secret = (await answered(api.http, "GET", "/webhooks/secret"))["secret"]
     assert receiver.got[0].verified(secret)["data"]["tags"] == {"a": "b"}
     turned = await answered(api.http, "POST", "/webhooks/secret/rotate")
-    await ledger.start([(job.id, 1)], "one", 20.0)
+    await ledger.start([(UUID(job["id"]), 1)], "one", 20.0)
     event = (await receiver.messages(2))[1]
     assert [event.verified(one)["type"] for one in (secret, turned["secret"])] == ["job.running"] * 2
     assert (await answered(api.http, "GET", "/webhooks/secret"))["secret"] == turned["secret"]
     found = await answered(api.http, "GET", "/deliveries")
-    assert {(one["webhook_id"], one["job_id"]) for one in found["items"]} == {(None, str(job.id))}
+    assert {(one["webhook_id"], one["job_id"]) for one in found["items"]} == {(None, job["id"])}
