@@ -127,11 +127,11 @@ async def _allowed(lookup: Lookup, host: str, port: int, *, private: bool) -> Se
         raise AddressRefused(f"There is no address for the name {host[:100]}. Check it.", host=host[:255]) from error
     for address in found:
         if not is_allowed(address, private=private):
-            raise AddressRefused(
-                f"{host[:100]} stands for {address}, which is not public. Name a public host, or let the operator set "
-                "ARQSVC_WEBHOOK_PRIVATE=true to allow this host and private networks.",
-                host=host[:255], address=address,
-            )  # fmt: skip
+            raise AddressRefused(  # what a name stands for in the operator's network is not the caller's affair
+                f"{host[:100]} is or stands for an address that is not public. Name a public host, or let the operator "
+                "set ARQSVC_WEBHOOK_PRIVATE=true to allow this host and private networks.",
+                host=host[:255],
+            )
     return found
 
 
