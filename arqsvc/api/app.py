@@ -28,6 +28,7 @@ from arqsvc.api import (
     submit,
     tasks,
     webhooks,
+    wes,
     workers,
 )
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
@@ -102,6 +103,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
+            Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
