@@ -9,7 +9,8 @@ from uuid import UUID
 
 from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.limits import stored
-from arqsvc.jobs.move import PLACE, Moved, move
+from arqsvc.jobs.move import Moved, move
+from arqsvc.jobs.places import placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +54,25 @@ class NewJob:
         }  # fmt: skip
 
 
+_NEW = """SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
+        queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
+        delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid, submitted_by text),
+    LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due,
+    LATERAL (SELECT CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END
+        AS state) state"""
+
+
 async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     """Write new jobs: `queued`; `blocked` where they need others; `scheduled` where they are to wait."""
     return await move(
-        f"""INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
+        """INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
             tags, dedupe, webhook, parent_id, submitted_by, dispatch, seq, created_at, queued_at, place, due_at)
-        SELECT id, project, kind, queue, CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled'
-                ELSE 'queued' END, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), {PLACE},
-            CASE WHEN needs = '[]' AND due_at > now() THEN due_at END
-        FROM new, LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due""",
+        SELECT id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
+            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), place,
+            CASE WHEN state = 'scheduled' THEN due_at END
+        FROM new""",
         json.dumps([job.row() for job in jobs]),
-        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
-            queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
-            delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid,
-            submitted_by text)),""",
+        first=f"new AS ({placed(_NEW)}),",
         also="""needing AS (INSERT INTO job_need (job_id, needed_id)
             SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),"""
         if any(job.needs for job in jobs) else "",
