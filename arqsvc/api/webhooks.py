@@ -83,7 +83,8 @@ async def list_webhooks(request: Request, caller: Caller) -> Response:
 
 
 @operation(
-    "webhooks.create", "POST", "/webhooks", Scope.SUBMIT, {201: NewWebhook}, body=WantedWebhook, errors=(409, 413),
+    "webhooks.create", "POST", "/webhooks", Scope.SUBMIT, {201: NewWebhook}, body=WantedWebhook, repeatable=False,
+    errors=(409, 413),
     examples={"the ends of all jobs": {"url": "https://93.184.215.14/hooks/arqsvc", "types": list(ENDS)}},
 )  # fmt: skip
 async def create(request: Request, caller: Caller) -> Response:
@@ -132,7 +133,7 @@ async def delete(request: Request, caller: Caller) -> Response:
 
 
 @operation(
-    "webhooks.rotate", "POST", "/webhooks/{id}/rotate", Scope.SUBMIT, {200: NewWebhook},
+    "webhooks.rotate", "POST", "/webhooks/{id}/rotate", Scope.SUBMIT, {200: NewWebhook}, repeatable=False,
     body=Rotation, body_needed=False, errors=(404, 413),
 )  # fmt: skip
 async def rotate(request: Request, caller: Caller) -> Response:
