@@ -69,7 +69,10 @@ class Client:
         return await self._json("POST", f"/files?name={quote(path.name, safe='')}", content=content(), headers=size)
 
     async def submit(self, kind: str, params: dict[str, Any], **options: Any) -> dict[str, Any]:
-        """Submit a job; returns it. Options: `priority`, `queue`, `timeout_s`, `delay_s`."""
+        """Submit a job; returns it.
+
+        Options: `priority`, `queue`, `timeout_s`, `delay_s` or `run_at`, `tags`, `webhook`, `dedupe`.
+        """
         return await self._json("POST", f"/jobs/{quote(kind, safe='')}", json={"params": params, **options})
 
     async def job(self, job: str) -> dict[str, Any]:

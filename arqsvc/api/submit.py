@@ -63,7 +63,8 @@ async def _answer(request: Request, job: UUID, *, new: bool, queues: list[str]) 
     else:
         (shown,) = await shown_jobs(infra_of(request), [row])
     ended = row.state in FINAL
-    answer = Submitted(**dict(shown), warnings=[] if ended else warned(outlook_of(request), {row.queue, *queues}))
+    warnings = [] if ended else warned(outlook_of(request), {row.queue, *queues})
+    answer = Submitted.model_construct(**dict(shown), warnings=warnings)
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
 
 

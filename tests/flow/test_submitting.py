@@ -14,7 +14,6 @@ from arqsvc.api.keys import KeyKind, create_secret
 from arqsvc.infra.db import rows
 from arqsvc.jobs.record import JobRecord
 from arqsvc.settings import Settings
-from tests.servers import worker_process
 from tests.service import Service, open_service
 from tests.waiting import until
 
@@ -343,9 +342,13 @@ async def test_what_stands_in_the_way_of_a_job_is_said(settings: Settings) -> No
         await until(paused)
         assert (await post(api, SAY, Idempotency_Key="k")).status_code == 202
         await api.client.change_queue("test", "resume")
-        async with worker_process(api.settings):
+        await rows(
+            """WITH one AS (INSERT INTO worker (id, host, pid, queues, concurrency, started_at, heartbeat_at)
+                VALUES ('w', 'h', 1, '["test"]', 1, now(), now() + interval '1 hour') RETURNING id) SELECT id FROM one"""
+        )
+        await api.client.purge("test")
 
-            async def served() -> bool:
-                return await codes() == []
+        async def served() -> bool:
+            return await codes() == []
 
-            await until(served)
+        await until(served)
