@@ -172,6 +172,17 @@ class JobPage(Answer):
     """`cursor` of the page behind this one; null on the last."""
 
 
+class Event(Answer):
+    """One thing that happened to a job."""
+
+    id: str
+    """Its place in the job's story, such as `3` or `3.17`."""
+    type: Literal["state", "progress"]
+    job_id: UUID
+    ts: datetime
+    data: dict[str, Any]
+
+
 class Queue(Answer):
     """A queue as it stands."""
 

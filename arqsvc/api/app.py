@@ -27,6 +27,7 @@ from arqsvc.api import (
     queues,
     submit,
     tasks,
+    wes,
     workers,
 )
 from arqsvc.errors import ArqsvcError, Unauthorized
@@ -88,6 +89,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
+            Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
