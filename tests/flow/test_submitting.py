@@ -346,9 +346,9 @@ async def test_what_stands_in_the_way_of_a_job_is_said(settings: Settings) -> No
             """WITH one AS (INSERT INTO worker (id, host, pid, queues, concurrency, started_at, heartbeat_at)
                 VALUES ('w', 'h', 1, '["test"]', 1, now(), now() + interval '1 h') RETURNING id) SELECT id FROM one"""
         )
-        await api.client.purge("test")
 
         async def served() -> bool:
+            await api.client.purge("test")
             return await codes() == []
 
         await until(served)
