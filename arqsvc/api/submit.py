@@ -88,7 +88,8 @@ async def accepted(request: Request, accepted: Accepted) -> Response:
     else:
         (shown,) = await shown_jobs(infra_of(request), [row])
     ended = row.state in FINAL
-    answer = Submitted(**dict(shown), warnings=[] if ended else warned(outlook_of(request), {row.queue, *queues}))
+    warnings = [] if ended else warned(outlook_of(request), {row.queue, *queues})
+    answer = Submitted.model_construct(**dict(shown), warnings=warnings)
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
 
 
