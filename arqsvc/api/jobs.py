@@ -12,6 +12,7 @@ from arqsvc.api.bodies import Reason, body_as
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault, invalid
+from arqsvc.api.projects import quotas_of
 from arqsvc.api.shown import shown_job, shown_jobs
 from arqsvc.contract import Job, JobPage
 from arqsvc.errors import InvalidParams, NotFound, UnknownKind
@@ -38,7 +39,9 @@ class Submission(BaseModel):
     delay_s: float | None = Field(default=None, ge=0, le=366 * 86_400)
 
 
-@operation("jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {202: Job}, body=Submission, errors=(404, 409, 413))
+@operation(
+    "jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {202: Job}, body=Submission, errors=(404, 409, 413, 429)
+)
 async def submit(request: Request, caller: Caller) -> Response:
     """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more."""
     kind = _kind(request, request.path_params["kind"])
@@ -49,6 +52,7 @@ async def submit(request: Request, caller: Caller) -> Response:
     known = known_queues(request.app.state.params, _infra(request).settings.routed)
     if options.queue and options.queue not in known:
         raise fault("/queue", f"{options.queue[:64]!r} is not a queue. Queues: {', '.join(known)}.")
+    await quotas_of(request).check(caller.project, _jobs_in(params))
     job = await _queue(request).submit(params, project=caller.project, options=options)
     needs = await needs_of([job]) if params.needs() else []
     return reply(shown_job(await JobRecord.get(id=job), needs), 202, {"Location": f"/api/v1/jobs/{job}"})
@@ -125,6 +129,11 @@ def _parsed(kind: type[Params], params: dict[str, Any]) -> Params:
         return kind.model_validate(params)
     except ValidationError as error:
         raise invalid(error, at="/params") from error
+
+
+def _jobs_in(params: Params) -> int:
+    """Return how many jobs a submission makes: itself and all that it needs."""
+    return 1 + sum(map(_jobs_in, params.needs()))
 
 
 async def _check_files(params: Params, caller: Caller) -> None:

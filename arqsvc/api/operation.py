@@ -7,15 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import getdoc
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.gate import authenticate, headers_of
+from arqsvc.api.keys import Caller, Scope
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
+NOBODY = Caller(UUID(int=0), "", "nobody", frozenset(), None)
+"""Who calls a public operation."""
 Answers = Mapping[int, type[BaseModel] | str | None]
 """By status: the type of the JSON body, the media type of another body, or None for no body."""
 
@@ -29,16 +33,20 @@ class Operation:
     method: str
     path: str
     """Below `/api/v1`."""
-    scope: Scope
-    """What the caller's key must have."""
+    scope: Scope | None
+    """What the caller's key must have; None where any key will do."""
     handler: Handler
     answers: Answers
     body: type[BaseModel] | str | None = None
     """The type of the JSON body, or the media type of another body."""
     body_needed: bool = True
     query: type[BaseModel] | None = None
+    public: bool = False
+    """Whether it needs no key."""
+    secret: bool = False
+    """Whether its answer holds what is shown once, and must not be kept."""
     errors: tuple[int, ...] = ()
-    """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 503."""
+    """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 429, 503."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Bodies by name; each is accepted as it stands."""
 
@@ -53,13 +61,18 @@ class Operation:
 
     async def answer(self, request: Request) -> Response:
         """Let in who may, and do it."""
+        if self.public:
+            return await self.handler(request, NOBODY)
         caller = await authenticate(request)
-        caller.must(self.scope)
-        return await self.handler(request, caller)
+        if self.scope:
+            caller.must(self.scope)
+        answer = await self.handler(request, caller)
+        answer.headers.update(headers_of(request))
+        return answer
 
 
 def operation(
-    name: str, method: str, path: str, scope: Scope, answers: Answers, **described: Any
+    name: str, method: str, path: str, scope: Scope | None, answers: Answers, **described: Any
 ) -> Callable[[Handler], Operation]:
     """Make the function below it an operation; its docstring is what the documentation says."""
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 from inspect import getdoc
+from math import ceil
 from typing import Any
 
 from pydantic import ValidationError
@@ -55,7 +56,7 @@ async def on_error(request: Request | WebSocket, error: Exception) -> Response:
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Retryable):
-        headers["Retry-After"] = str(round(error.delay_s or 5))
+        headers["Retry-After"] = str(ceil(error.delay_s or 5))
     return _answer(request, error.problem(), headers)
 
 
@@ -90,6 +91,7 @@ def _method(request: Request | WebSocket) -> str:
 
 
 def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict[str, str]) -> Response:
+    headers = {**getattr(request.state, "headers", {}), **headers}  # what a refused request has left of its quota
     return ProblemResponse({**problem, "instance": request.url.path}, problem["status"], headers)
 
 

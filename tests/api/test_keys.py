@@ -5,7 +5,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from arqsvc.api.keys import COOKIE, KeyKind, KeyRecord, create_secret
+from arqsvc.api.gate import COOKIE
+from arqsvc.api.keys import KeyKind, KeyRecord, create_secret
 from tests.service import Service
 
 

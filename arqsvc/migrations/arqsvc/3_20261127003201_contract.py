@@ -97,6 +97,7 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         UPDATE "api_key" SET "scopes" = '["admin", "cancel", "operate", "read", "submit"]'
             WHERE "name" = 'command line' AND "project" = 'default' AND "kind" = 'key';
         ALTER TABLE "api_key" ADD "per_minute" INT;
+        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "size_bytes");
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
         CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe") WHERE "dedupe" IS NOT NULL;
@@ -107,6 +108,7 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+        DROP INDEX IF EXISTS "file_usage";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
         DROP INDEX IF EXISTS "job_project";
