@@ -130,7 +130,7 @@ async def new_secret(
     now = datetime.now(UTC)
     record = await KeyRecord.create(
         id=uuid7(), project=project, name=name, kind=kind, digest=digest(secret), prefix=secret[:PREFIX_LENGTH],
-        scopes=sorted(scopes), per_minute=per_minute, created_at=now, expires_at=now + life if life else None,
+        scopes=sorted(scopes), per_minute=per_minute, created_at=now, expires_at=None if life is None else now + life,
     )  # fmt: skip
     return record, secret
 

@@ -12,31 +12,19 @@ SCOPES = ("read", "submit", "cancel", "operate", "admin")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class Duration(click.ParamType):
-    """A number with a unit, as `90d`, `12h`, `30m` or `45s`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return it as a timedelta."""
-        if isinstance(value, timedelta):
-            return value
-        if not (found := re.fullmatch(r"([0-9]{1,5})([smhdw])", value)):
-            self.fail(f"{value!r} is no duration. Use a whole number and s, m, h, d or w, as in 90d.", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+def duration(value: str) -> timedelta:
+    """Return what a number with a unit stands for, such as `90d`, `12h`, `30m` or `45s`."""
+    if not (found := re.fullmatch(r"([0-9]{1,5})([smhdw])", value)):
+        raise click.BadParameter(f"{value!r} is no duration. Use a whole number and s, m, h, d or w, as in 90d.")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-class Scopes(click.ParamType):
-    """Scopes, separated by commas."""
-
-    name = "scopes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """Return them, each once."""
-        found = tuple(dict.fromkeys(one.strip() for one in value.split(",") if one.strip()))
-        if not found or not set(found) <= set(SCOPES):
-            self.fail(f"{value!r} names no scopes, or others than {', '.join(SCOPES)}.", param, ctx)
-        return found
+def scopes(value: str) -> tuple[str, ...]:
+    """Return scopes that are separated by commas, each once."""
+    found = tuple(dict.fromkeys(one.strip() for one in value.split(",") if one.strip()))
+    if not found or not set(found) <= set(SCOPES):
+        raise click.BadParameter(f"{value!r} names no scopes, or others than {', '.join(SCOPES)}.")
+    return found
 
 
 @click.group()
@@ -48,10 +36,10 @@ def keys() -> None:
 @click.option("--name", default="key", show_default=True, help="What the key is for.")
 @click.option("--project", default="default", show_default=True, help="Whose jobs and files it sees.")
 @click.option(
-    "--scopes", type=Scopes(), default="read,submit,cancel", show_default=True,
+    "--scopes", "wanted", type=scopes, default="read,submit,cancel", show_default=True,
     help=f"What it may do: {', '.join(SCOPES)}, separated by commas; admin includes the others.",
 )  # fmt: skip
-@click.option("--expires", type=Duration(), help="How long it works, as 90d or 12h.  [default: for ever]")
+@click.option("--expires", type=duration, help="How long it works, as 90d or 12h.  [default: for ever]")
 @click.option(
     "--per-minute", type=click.IntRange(0), help="Requests a minute, 0 for any number.  [default: what the API says]"
 )
@@ -60,16 +48,18 @@ def keys() -> None:
 def create(
     name: str,
     project: str,
-    scopes: tuple[str, ...],
+    wanted: tuple[str, ...],
     expires: timedelta | None,
     per_minute: int | None,
     as_json: bool,
     **given: Any,
 ) -> None:
     """Make a key and print it, this once."""
+    if expires == timedelta():
+        raise click.BadParameter("a key that has expired when it is made is of no use", param_hint="--expires")
     from arqsvc.cli.keyring import create as main
 
-    run(main, name, project, scopes, expires, per_minute, as_json, **given)
+    run(main, name, project, wanted, expires, per_minute, as_json, **given)
 
 
 @keys.command("list")
@@ -97,7 +87,7 @@ def revoke(key: str, as_json: bool, **given: Any) -> None:
 
 @keys.command("rotate")
 @click.argument("key", metavar="ID|PREFIX")
-@click.option("--overlap", type=Duration(), default="1d", show_default=True, help="How long the old one goes on.")
+@click.option("--overlap", type=duration, default="1d", show_default=True, help="How long the old one goes on.")
 @JSON
 @STATE
 def rotate(key: str, overlap: timedelta, as_json: bool, **given: Any) -> None:
@@ -110,13 +100,13 @@ def rotate(key: str, overlap: timedelta, as_json: bool, **given: Any) -> None:
 @keys.command("link")
 @click.option("--project", default="default", show_default=True, help="Whose jobs and files the browser sees.")
 @click.option(
-    "--scopes", type=Scopes(), default="read,submit,cancel,operate", show_default=True,
+    "--scopes", "wanted", type=scopes, default="read,submit,cancel,operate", show_default=True,
     help="What the browser may do, separated by commas.",
 )  # fmt: skip
 @JSON
 @STATE
-def link(project: str, scopes: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def link(project: str, wanted: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Make a one-time link that logs a browser in."""
     from arqsvc.cli.keyring import link as main
 
-    run(main, project, scopes, as_json, **given)
+    run(main, project, wanted, as_json, **given)
