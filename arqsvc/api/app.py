@@ -13,7 +13,22 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from arqsvc.api import events, files, health, jobs, keyring, problems, projects, queues, sessions
+from arqsvc.api import (
+    actions,
+    audit_log,
+    bulk,
+    events,
+    files,
+    health,
+    jobs,
+    keyring,
+    problems,
+    projects,
+    queues,
+    sessions,
+    tasks,
+    workers,
+)
 from arqsvc.api.gate import Gate, gate_of
 from arqsvc.api.sites import cors
 from arqsvc.errors import ArqsvcError
@@ -26,10 +41,21 @@ from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.quota import Quotas
 from arqsvc.settings import Settings
 
-OPERATIONS = (
-    *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *keyring.OPERATIONS,
-    *projects.OPERATIONS, *sessions.OPERATIONS,
-)  # fmt: skip
+PARTS = (
+    jobs,
+    actions,
+    bulk,
+    events,
+    files,
+    queues,
+    workers,
+    audit_log,
+    tasks,
+    keyring,
+    projects,
+    sessions,
+)
+OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
 """All that the API does below `/api/v1`."""
 WEB = Path(__file__).parents[1] / "web"
 

@@ -101,7 +101,7 @@ async def create(request: Request, caller: Caller) -> Response:
         KeyKind.KEY, project=asked.project or caller.project, name=asked.name, scopes=asked.scopes, life=life,
         per_minute=asked.per_minute,
     )  # fmt: skip
-    return _told(record, secret)
+    return _told(request, record, secret)
 
 
 @operation("keys.revoke", "DELETE", "/keys/{id}", Scope.ADMIN, {204: None}, errors=(404,))
@@ -118,7 +118,7 @@ async def revoke(request: Request, caller: Caller) -> Response:
 async def rotate(request: Request, caller: Caller) -> Response:
     """Make a key that may what this one may and lives as long; this one ends after the overlap, a day by default."""
     asked = await body_as(Overlap, request, empty={})
-    return _told(*await replace(await _named(request), asked.overlap_s))
+    return _told(request, *await replace(await _named(request), asked.overlap_s))
 
 
 async def keys_of(kind: KeyKind, project: str | None, before: UUID | None, limit: int) -> list[KeyRecord]:
@@ -200,7 +200,8 @@ async def _named(request: Request) -> KeyRecord:
         raise NotFound(f"There is no key {named[:60]}. GET /api/v1/keys lists them.") from error
 
 
-def _told(record: KeyRecord, secret: str) -> Response:
+def _told(request: Request, record: KeyRecord, secret: str) -> Response:
+    request.state.audit = {"key": str(record.id), "project": record.project, "scopes": record.scopes}
     headers = {"Location": f"/api/v1/keys/{record.id}", "Cache-Control": "no-store"}
     return reply(shown_new_key(record, secret), 201, headers)
 

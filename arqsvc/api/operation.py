@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from arqsvc.api.audit import note
 from arqsvc.api.gate import authenticate, headers_of
 from arqsvc.api.keys import Caller, Scope
 
@@ -47,6 +48,8 @@ class Operation:
     """Whether its answer holds what is shown once, and must not be kept."""
     errors: tuple[int, ...] = ()
     """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 429, 503."""
+    audited: bool = True
+    """Whether the audit log tells of it; what only reads is never told of."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Bodies by name; each is accepted as it stands."""
 
@@ -67,6 +70,8 @@ class Operation:
         if self.scope:
             caller.must(self.scope)
         answer = await self.handler(request, caller)
+        if self.audited and self.method != "GET":
+            await note(caller, self.name, request)
         answer.headers.update(headers_of(request))
         return answer
 
