@@ -60,12 +60,14 @@ class Upload:
         self.name = self.name or DEFAULT_NAME
 
     async def _file_of_form(self, boundary: bytes) -> AsyncIterator[bytes]:
-        form = _Form()
+        form, size = _Form(), 0
         parser = MultipartParser(boundary, form.callbacks())
         async for chunk in self._body(self._most_bytes + FORM_BYTES):
             parser.write(chunk)
             self._take_name(form)
             for part in form.taken():
+                if (size := size + len(part)) > self._most_bytes:
+                    raise self._too_large()
                 yield part
         parser.finalize()
         if form.files != 1:
