@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.websockets import WebSocket
 
+from arqsvc.api.gate import headers_of
 from arqsvc.errors import ArqsvcError, InvalidParams, NotFound, Retryable, SourceUnavailable
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def _method(request: Request | WebSocket) -> str:
 
 
 def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict[str, str]) -> Response:
-    headers = {**getattr(request.state, "headers", {}), **headers}  # what a refused request has left of its quota
+    headers = {**headers_of(request), **headers}
     return ProblemResponse({**problem, "instance": request.url.path}, problem["status"], headers)
 
 

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from arqsvc.api.audit import note
 from arqsvc.api.bodies import body_as
 from arqsvc.api.gate import COOKIE, gate_of
 from arqsvc.api.keyring import shown_key
@@ -36,6 +37,7 @@ async def open_session(request: Request, caller: Caller) -> Response:
     except Unauthorized:
         await gate.note_guess(request)
         raise
+    await note(Caller(session.id, session.project, session.name, frozenset(), None), "session.open", request)
     answer = reply(shown_key(session), headers={"Cache-Control": "no-store"})
     answer.set_cookie(
         COOKIE,

@@ -42,7 +42,7 @@ async def list_keys(settings: Settings, project: str | None, sessions: bool, as_
         for key in found:
             click.echo(shown_key(key).model_dump_json())
         return 0
-    table = [COLUMNS]
+    table: list[tuple[str, ...]] = [COLUMNS]
     for key in found:
         each = "" if key.per_minute is None else f"{key.per_minute:,}"
         times = map(_date, (key.created_at, key.expires_at, key.used_at))

@@ -83,6 +83,11 @@ async def test_a_link_opens_one_session_once(api: Service) -> None:
         browser.cookies.set(COOKIE, cookie.partition("=")[2].partition(";")[0])
         assert (await browser.get("/api/v1/jobs")).status_code == 401
     assert (await api.http.delete("/session")).status_code == 409
+    told = (await api.http.get("/audit")).json()["items"]
+    assert [(one["action"], one["actor"], one["key_id"]) for one in told] == [
+        ("session.close", "browser", session["id"]),
+        ("session.open", "browser", session["id"]),
+    ]
 
 
 PAGES: list[tuple[dict[str, str], bool]] = [
@@ -191,6 +196,9 @@ async def test_a_key_is_made_used_rotated_and_revoked(api: Service) -> None:
         assert await status(api, x_api_key=rotated["secret"]) == 401
         assert (await api.http.delete(f"/keys/{rotated['id']}")).status_code == 404
         assert (await api.http.delete("/keys/nonsense")).status_code == 404
+    told = (await api.http.get("/audit")).json()["items"]
+    assert [one["action"] for one in told] == ["keys.revoke", "keys.rotate", "keys.rotate", "keys.create"]
+    assert told[-1]["detail"] == {"key": made["id"], "project": "lab", "scopes": ["read", "submit"]}
 
 
 async def test_keys_are_listed_in_pages_the_newest_first(api: Service) -> None:

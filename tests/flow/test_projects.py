@@ -211,7 +211,7 @@ async def test_no_more_bytes_of_files_than_a_project_may_have(settings: Settings
     async with open_service(settings.model_copy(update={"files_bytes_per_project": 100})) as api:
         assert (await api.http.post("/files?name=a", content=b"x" * 60)).status_code == 201
         for body in ({"content": b"x" * 60}, {"content": streamed()}, {"files": {"file": ("b", b"x" * 60)}}):
-            answer = await api.http.post("/files?name=b", **body)  # type: ignore[arg-type]
+            answer = await api.http.post("/files?name=b", **body)
             assert (answer.status_code, answer.json()["code"]) == (507, "files_quota_exceeded")
             assert answer.json()["left_bytes"] == 40
         assert (await api.http.post("/files?name=b", content=b"x" * 40)).status_code == 201
