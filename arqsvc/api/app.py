@@ -16,17 +16,21 @@ from starlette.types import Scope
 from arqsvc.api import (
     actions,
     audit_log,
+    batches,
     bulk,
     events,
     files,
     health,
+    idempotency,
     jobs,
     keyring,
     problems,
     projects,
     queues,
     sessions,
+    submit,
     tasks,
+    wes,
     workers,
 )
 from arqsvc.api.gate import Gate, gate_of
@@ -34,14 +38,17 @@ from arqsvc.api.sites import cors
 from arqsvc.errors import ArqsvcError
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.quota import Quotas
 from arqsvc.settings import Settings
 
 PARTS = (
+    submit,
+    batches,
     jobs,
     actions,
     bulk,
@@ -78,7 +85,14 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             gate = Gate(settings, infra.redis)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
             app.state.gate, app.state.quotas = gate, Quotas(settings)
-            async with supervised([("events", hub.run), ("submissions", queue.run), ("last uses", gate.write_uses)]):
+            app.state.outlook = Outlook(
+                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
+            )  # fmt: skip
+            loops = [
+                ("events", hub.run), ("submissions", queue.run), ("old answers", _forget_answers),
+                ("last uses", gate.write_uses),
+            ]  # fmt: skip
+            async with supervised(loops):
                 yield
 
     api = [
@@ -90,6 +104,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
+            Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
@@ -105,6 +120,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         middleware=cors(settings),
         lifespan=lifespan,
     )
+
+
+async def _forget_answers() -> None:
+    await every(idempotency.FORGET_S, idempotency.forget_old)
 
 
 class _Page(StaticFiles):

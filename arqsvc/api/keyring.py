@@ -85,7 +85,7 @@ async def show_own(request: Request, caller: Caller) -> Response:
     return reply(shown_key(await KeyRecord.get(id=caller.id)))
 
 
-@operation("keys.create", "POST", "/keys", Scope.ADMIN, {201: NewKey}, body=WantedKey, secret=True)
+@operation("keys.create", "POST", "/keys", Scope.ADMIN, {201: NewKey}, body=WantedKey, repeatable=False)
 async def create(request: Request, caller: Caller) -> Response:
     """Make a key. Its secret is in this answer and nowhere else.
 
@@ -113,7 +113,7 @@ async def revoke(request: Request, caller: Caller) -> Response:
 
 @operation(
     "keys.rotate", "POST", "/keys/{id}/rotate", Scope.ADMIN, {201: NewKey},
-    body=Overlap, body_needed=False, errors=(404,), secret=True,
+    body=Overlap, body_needed=False, errors=(404,), repeatable=False,
 )  # fmt: skip
 async def rotate(request: Request, caller: Caller) -> Response:
     """Make a key that may what this one may and lives as long; this one ends after the overlap, a day by default."""

@@ -15,8 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from arqsvc.api.audit import note
+from arqsvc.api.bodies import BODY_LIMIT_BYTES
 from arqsvc.api.gate import authenticate, headers_of
+from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.problems import fault
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 NOBODY = Caller(UUID(int=0), "", "nobody", frozenset(), None)
@@ -44,10 +47,12 @@ class Operation:
     query: type[BaseModel] | None = None
     public: bool = False
     """Whether it needs no key."""
-    secret: bool = False
-    """Whether its answer holds what is shown once, and must not be kept."""
     errors: tuple[int, ...] = ()
     """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 429, 503."""
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+    """Largest JSON body."""
+    repeatable: bool = True
+    """Whether an `Idempotency-Key` may keep the answer; not where that shows a secret."""
     audited: bool = True
     """Whether the audit log tells of it; what only reads is never told of."""
     examples: Mapping[str, Any] = field(default_factory=dict)
@@ -69,10 +74,21 @@ class Operation:
         caller = await authenticate(request)
         if self.scope:
             caller.must(self.scope)
+        answer = await self._once_or_more(request, caller)
+        answer.headers.update(headers_of(request))
+        return answer
+
+    async def _once_or_more(self, request: Request, caller: Caller) -> Response:
+        if HEADER in request.headers and self.method in {"POST", "PATCH"}:
+            if not self.repeatable or isinstance(self.body, str):
+                raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
+            return await once(request, caller, self.body_limit_bytes, lambda: self._do(request, caller))
+        return await self._do(request, caller)
+
+    async def _do(self, request: Request, caller: Caller) -> Response:
         answer = await self.handler(request, caller)
         if self.audited and self.method != "GET":
             await note(caller, self.name, request)
-        answer.headers.update(headers_of(request))
         return answer
 
 
