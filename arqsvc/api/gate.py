@@ -135,8 +135,7 @@ def gate_of(connection: HTTPConnection) -> Gate:
 
 def headers_of(connection: HTTPConnection) -> dict[str, str]:
     """Return what goes with every answer to this request: what its sender has left."""
-    headers: dict[str, str] = getattr(connection.state, "headers", {})
-    return headers
+    return dict(getattr(connection.state, "headers", {}))
 
 
 def address(connection: HTTPConnection) -> str:

@@ -53,12 +53,17 @@ def _escaped(part: str | int) -> str:
 async def on_error(request: Request | WebSocket, error: Exception) -> Response:
     """Answer with the problem document of an error of ours."""
     assert isinstance(error, ArqsvcError)
-    headers = {}
+    return _answer(request, error.problem(), headers_with(request, error))
+
+
+def headers_with(request: Request | WebSocket, error: ArqsvcError) -> dict[str, str]:
+    """Return what an error says in headers."""
+    headers = headers_of(request)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Retryable):
         headers["Retry-After"] = str(ceil(error.delay_s or 5))
-    return _answer(request, error.problem(), headers)
+    return headers
 
 
 async def on_http_exception(request: Request | WebSocket, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from arqsvc.api.problems import fault
 from arqsvc.errors import FilesQuota, InvalidParams, TooLarge
 from arqsvc.jobs.files import check_name
+from arqsvc.jobs.quota import no_room
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -86,11 +87,7 @@ class Upload:
 
     def _too_large(self) -> TooLarge | FilesQuota:
         if self._left_bytes is not None and self._left_bytes < self._limit_bytes:
-            return FilesQuota(
-                f"The files of this project may take {self._left_bytes:,} bytes more, and this one is larger. Delete "
-                "jobs and files, or ask the operator for more.",
-                left_bytes=self._left_bytes,
-            )
+            return no_room(self._left_bytes)
         return TooLarge(
             f"The file is larger than the limit of {self._limit_bytes:,} bytes. "
             "Compress it, or ask the operator to raise ARQSVC_UPLOAD_LIMIT_BYTES.",

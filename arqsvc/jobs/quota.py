@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from arqsvc.errors import JobsQuota
+from arqsvc.errors import FilesQuota, JobsQuota
 from arqsvc.infra.db import rows
 from arqsvc.jobs.projects import ProjectRecord
 from arqsvc.settings import Settings
@@ -91,6 +91,15 @@ class Quotas:
                 count = await open_jobs(project, bounds.jobs) if bounds.jobs else 0
                 seen = self._seen[project] = _Seen(bounds, count, now)
             return seen
+
+
+def no_room(left_bytes: int) -> FilesQuota:
+    """Return the error of a file that is larger than what its project may add."""
+    return FilesQuota(
+        f"The files of this project may take {left_bytes:,} bytes more, and this is larger. Delete jobs and files, or "
+        "ask the operator for more.",
+        left_bytes=left_bytes,
+    )
 
 
 async def set_bounds(project: str, jobs: int | None, files_bytes: int | None) -> ProjectRecord:

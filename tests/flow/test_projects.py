@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from arqsvc.api import wes
 from arqsvc.api.app import OPERATIONS
 from arqsvc.api.keys import KeyKind, Scope, create_secret
 from arqsvc.api.operation import Operation
@@ -20,7 +21,7 @@ from tests.service import Service, open_service
 from tests.waiting import until
 
 MARK = "only-for-the-owner"
-NEW = {"jobs.submit", "files.upload", "jobs.bulk"}
+NEW = {"jobs.submit", "jobs.submit_batch", "files.upload", "jobs.bulk"}
 """Operations that make something, or act on what a body says: each has its own lines in the tests below."""
 WHOLE = {
     *("queues.pause", "queues.resume", "queues.drain", "queues.purge"),
@@ -115,8 +116,16 @@ async def test_another_project_finds_and_changes_nothing(service: Service) -> No
                 status, problem = await ask(stranger, operation, id=things["jobs"][0], name="tester")
                 assert (status, problem["scope"]) == (403, "admin"), operation.name
 
+        for operation in wes.OPERATIONS:
+            for job in things["jobs"] if by_id(operation) else ():
+                path = operation.path.replace("{id}", job).replace("{task}", "1")
+                answer = await stranger.request(operation.method, f"{service.client.url}{wes.BASE}{path}")
+                assert answer.status_code == 404, operation.name
         answer = await stranger.post("/jobs/test.read", json={"params": {"file_id": things["files"][0]}})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/params/file_id")
+        batch = [{"kind": "test.read", "params": {"file_id": things["files"][0]}}]
+        answer = await stranger.post("/jobs", json={"jobs": batch})
+        assert (answer.status_code, answer.json()["accepted"], answer.json()["refused"]) == (200, 0, 1)
         for action in ("cancel", "retry", "delete", "pin", "unpin"):
             answer = await stranger.post("/jobs:bulk", json={"action": action, "filter": {}, "dry_run": True})
             assert (answer.status_code, answer.json()["matched"]) == (200, 0)
@@ -133,6 +142,8 @@ async def test_no_list_and_no_stream_tells_of_another_project(service: Service) 
     secrets = {MARK, "tester", *(each for ids in things.values() for each in ids)}
     async with client_of(service, "stranger") as stranger:
         assert (await stranger.get("/jobs")).json()["items"] == []
+        runs = await stranger.get(f"{service.client.url}{wes.BASE}/runs")
+        assert (runs.status_code, runs.json()["runs"]) == (200, [])
         for operation in filter(reads, OPERATIONS):
             if operation.answers.get(200) == "text/event-stream":
                 text = await _streamed(service, stranger, operation.path)
@@ -185,8 +196,12 @@ async def test_no_more_jobs_than_a_project_may_have(settings: Settings) -> None:
         assert (await submitted()).status_code == 202
         answer = await submitted()
         assert (answer.status_code, answer.json()["open"], answer.headers["retry-after"]) == (429, 3, "5")
+        batch = [{"kind": "test.unserved", "params": {}}]
+        assert (await api.http.post("/jobs", json={"jobs": batch, "atomic": True})).status_code == 429
         async with client_of(api, "other") as other:
             assert (await submitted(other)).status_code == 202
+            said = (await other.post("/jobs", json={"jobs": batch * 3})).json()
+            assert (said["accepted"], [one["status"] for one in said["items"]]) == (2, [202, 202, 429])
 
         await api.client.cancel(jobs[0])
         await until(accepted)
