@@ -100,6 +100,21 @@ class Settings(EnvironmentSettings):
     api_key: SecretStr | None = None
     """Key that the clients send. Unset: the key in the state folder."""
 
+    hosts: str = Field(default="", pattern=r"^(\*|([\w.-]+(,|$))*)$")
+    """Names by which browsers reach the API beside the machine's own and `ARQSVC_URL`, as `NAME,...`; `*` for any."""
+
+    cors_origins: str = Field(default="", pattern=r"^(https?://[\w.:\[\]-]+(,|$))*$")
+    """Sites whose pages may read the API with a key, as `https://NAME,...`. Unset: none but its own."""
+
+    requests_per_minute: int = Field(default=6000, ge=0)
+    """Requests a minute of one key that are answered, unless the key says otherwise; 0 for any number."""
+
+    jobs_per_project: int = Field(default=0, ge=0)
+    """Most jobs of one project that have not ended, unless the project has a bound of its own; 0 for any number."""
+
+    files_bytes_per_project: int = Field(default=0, ge=0)
+    """Most bytes of files of one project, unless it has a bound of its own; uploads beyond are refused. 0 for any."""
+
     concurrency: int = Field(default=max(1, min(os.cpu_count() or 1, 8)), ge=1, le=MOST_AT_ONCE)
     """Jobs that one worker runs at a time in each of its queues, at most 64. Default: the number of CPUs, at most 8."""
 
@@ -223,6 +238,16 @@ class Settings(EnvironmentSettings):
     def routed(self) -> tuple[tuple[str, str], ...]:
         """The routes: pattern and queue."""
         return tuple((pattern, queue) for pattern, _, queue in (one.partition("=") for one in _listed(self.routes)))
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `hosts`, in lower case."""
+        return frozenset(name.lower() for name in _listed(self.hosts))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The sites whose pages may read the API."""
+        return tuple(_listed(self.cors_origins))
 
     @property
     def served(self) -> dict[str, int]:

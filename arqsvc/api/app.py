@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from arqsvc.api import (
     actions,
@@ -22,17 +23,21 @@ from arqsvc.api import (
     health,
     idempotency,
     jobs,
-    keys,
+    keyring,
     problems,
+    projects,
     queues,
+    sessions,
     submit,
     tasks,
     webhooks,
     wes,
     workers,
 )
+from arqsvc.api.gate import Gate, gate_of
+from arqsvc.api.sites import cors
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
-from arqsvc.errors import ArqsvcError, Unauthorized
+from arqsvc.errors import ArqsvcError
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.outward import open_outward
@@ -41,6 +46,7 @@ from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.quota import Quotas
 from arqsvc.settings import Settings
 
 PARTS = (
@@ -56,9 +62,13 @@ PARTS = (
     audit_log,
     webhooks,
     tasks,
+    keyring,
+    projects,
+    sessions,
 )
 OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
-"""All that the API does below `/api/v1` for who has a key."""
+"""All that the API does below `/api/v1`."""
+WEB = Path(__file__).parents[1] / "web"
 
 PAGE_HEADERS = {
     "Cache-Control": "no-cache",
@@ -79,7 +89,9 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
         ):
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
+            gate = Gate(settings, infra.redis)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
+            app.state.gate, app.state.quotas = gate, Quotas(settings)
             app.state.outlook = Outlook(
                 queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
             )  # fmt: skip
@@ -90,6 +102,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
                 ("webhooks", app.state.sender.run),
                 ("old answers", _forget_answers),
                 ("old messages", app.state.sender.forget),
+                ("last uses", gate.write_uses),
             ]
             async with supervised(loops):
                 yield
@@ -116,6 +129,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },
+        middleware=cors(settings),
         lifespan=lifespan,
     )
 
@@ -127,6 +141,10 @@ async def _forget_answers() -> None:
 class _Page(StaticFiles):
     """The page's own files: they load nothing from elsewhere, and a browser asks whether they are still the same."""
 
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        gate_of(HTTPConnection(scope)).sites.check_host(HTTPConnection(scope))
+        return await super().get_response(path, scope)
+
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         answer = super().file_response(*args, **kwargs)
         answer.headers.update(PAGE_HEADERS)
@@ -134,25 +152,6 @@ class _Page(StaticFiles):
 
 
 async def login(request: Request) -> Response:
-    """GET /login?token=...: a one-time link becomes a session's cookie, and leads to the page.
-
-    A person whose link is used up is led to the page too, which says how to get another.
-    """
-    if request.method != "GET":  # HEAD is for those who look at links; it must not use one up
-        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
-    try:
-        secret = await keys.take_link(request.query_params.get("token", ""))
-    except Unauthorized:
-        if "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-        raise
-    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, headers={"Referrer-Policy": "no-referrer"})
-    answer.set_cookie(
-        keys.COOKIE,
-        secret,
-        max_age=int(keys.SESSION_LIFE.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
-    return answer
+    """GET /login#t=...: the page that logs a browser in with what only the browser sees, the part behind the `#`."""
+    gate_of(request).sites.check_host(request)
+    return FileResponse(WEB / "login.html", headers=PAGE_HEADERS)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 from inspect import getdoc
+from math import ceil
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.websockets import WebSocket
 
+from arqsvc.api.gate import headers_of
 from arqsvc.errors import ArqsvcError, InvalidParams, NotFound, Retryable, SourceUnavailable
 
 logger = logging.getLogger(__name__)
@@ -51,12 +53,17 @@ def _escaped(part: str | int) -> str:
 async def on_error(request: Request | WebSocket, error: Exception) -> Response:
     """Answer with the problem document of an error of ours."""
     assert isinstance(error, ArqsvcError)
-    headers = {}
+    return _answer(request, error.problem(), headers_with(request, error))
+
+
+def headers_with(request: Request | WebSocket, error: ArqsvcError) -> dict[str, str]:
+    """Return what an error says in headers."""
+    headers = headers_of(request)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Retryable):
-        headers["Retry-After"] = str(round(error.delay_s or 5))
-    return _answer(request, error.problem(), headers)
+        headers["Retry-After"] = str(ceil(error.delay_s or 5))
+    return headers
 
 
 async def on_http_exception(request: Request | WebSocket, error: Exception) -> Response:
@@ -90,6 +97,7 @@ def _method(request: Request | WebSocket) -> str:
 
 
 def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict[str, str]) -> Response:
+    headers = {**headers_of(request), **headers}
     return ProblemResponse({**problem, "instance": request.url.path}, problem["status"], headers)
 
 

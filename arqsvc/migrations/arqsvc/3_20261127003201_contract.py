@@ -120,6 +120,7 @@ COMMENT ON TABLE "turn" IS 'How far a queue has come: the furthest turn that has
             GROUP BY "queue";
         CREATE INDEX IF NOT EXISTS "job_place" ON "job" ("queue", "priority", "place") WHERE state = 'queued';
         CREATE INDEX IF NOT EXISTS "job_last" ON "job" ("queue", "project", "priority", "place") WHERE state = 'queued';
+        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "size_bytes");
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
         CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe", "state", "finished_at")
@@ -136,6 +137,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
             WHERE "state" NOT IN ('succeeded', 'failed', 'cancelled');
         DROP INDEX IF EXISTS "job_last";
         DROP INDEX IF EXISTS "job_place";
+        DROP INDEX IF EXISTS "file_usage";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
         DROP INDEX IF EXISTS "job_project";
