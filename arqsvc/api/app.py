@@ -7,12 +7,13 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, problems, queues, tasks
+from arqsvc.api import events, files, health, jobs, keys, metrics, observed, problems, queues, scaling, tasks
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
@@ -22,7 +23,10 @@ from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
-OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *tasks.OPERATIONS)
+OPERATIONS = (
+    *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *scaling.OPERATIONS,
+    *tasks.OPERATIONS,
+)  # fmt: skip
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {
@@ -42,9 +46,11 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         async with open_infra(settings) as infra:
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
+            app.state.migrations, app.state.service, app.state.seen = health.Migrations(), metrics.Service(), seen
             async with supervised([("events", hub.run), ("submissions", queue.run)]):
                 yield
 
+    seen = observed.Seen()
     api = [
         *(each.route() for each in OPERATIONS),
         WebSocketRoute("/jobs/{id}/events", events.socket),
@@ -56,6 +62,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             Mount("/api/v1", routes=api),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
+            Route("/metrics", metrics.metrics, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
             Route("/problems/{code}", problems.describe, methods=["GET"]),
             Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
@@ -66,6 +73,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },
+        middleware=[Middleware(observed.Observed, seen)],
         lifespan=lifespan,
     )
 

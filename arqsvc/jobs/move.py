@@ -41,6 +41,8 @@ class Claimed(Moved):
     tries: int
     age_s: float
     """Seconds since its first attempt began."""
+    waited_s: float
+    """Seconds for which it was queued."""
     timeout_s: float | None
     """Its own limit of time, instead of its kind's."""
     shared: str | None
@@ -49,13 +51,16 @@ class Claimed(Moved):
     cancel_requested: bool
     params: Mapping[str, Any]
     checkpoint: Any
+    trace: str | None
+    """The trace that it belongs to, as `traceparent`."""
 
 
 PLACE = f"extract(epoch FROM now())::float8 - {AHEAD_S} * priority"
 _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
-    extract(epoch FROM now() - started_at)::float8 AS age_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
-    cancel_requested_at IS NOT NULL AS cancel_requested, params, checkpoint"""
+    extract(epoch FROM now() - started_at)::float8 AS age_s,
+    extract(epoch FROM now() - queued_at)::float8 AS waited_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
+    cancel_requested_at IS NOT NULL AS cancel_requested, params, checkpoint, trace"""
 
 FREE = f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
     reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,

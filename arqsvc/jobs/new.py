@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from arqsvc.infra.trace import traceparent
 from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.limits import stored
 from arqsvc.jobs.move import PLACE, Moved, move
@@ -40,6 +41,8 @@ class NewJob:
     """The job that it does again."""
     submitted_by: str | None = None
     """The name of the key that asked for it."""
+    trace: str | None = field(default_factory=traceparent)
+    """The trace of the request that asked for it, as `traceparent`."""
 
     def row(self) -> dict[str, Any]:
         """Return it as one row of `insert`."""
@@ -49,7 +52,7 @@ class NewJob:
             "needs": list(map(str, self.needs)), "timeout_s": self.timeout_s, "delay_s": self.delay_s,
             "run_at": self.run_at.isoformat() if self.run_at else None, "tags": self.tags, "dedupe": self.dedupe,
             "webhook": self.webhook, "parent": str(self.parent) if self.parent else None,
-            "submitted_by": self.submitted_by,
+            "submitted_by": self.submitted_by, "trace": self.trace,
         }  # fmt: skip
 
 
@@ -57,17 +60,17 @@ async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     """Write new jobs: `queued`; `blocked` where they need others; `scheduled` where they are to wait."""
     return await move(
         f"""INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent_id, submitted_by, dispatch, seq, created_at, queued_at, place, due_at)
+            tags, dedupe, webhook, parent_id, submitted_by, trace, dispatch, seq, created_at, queued_at, place, due_at)
         SELECT id, project, kind, queue, CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled'
                 ELSE 'queued' END, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), {PLACE},
+            tags, dedupe, webhook, parent, submitted_by, trace, 1, 1, now(), now(), {PLACE},
             CASE WHEN needs = '[]' AND due_at > now() THEN due_at END
         FROM new, LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due""",
         json.dumps([job.row() for job in jobs]),
         first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
             queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
             delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid,
-            submitted_by text)),""",
+            submitted_by text, trace text)),""",
         also="""needing AS (INSERT INTO job_need (job_id, needed_id)
             SELECT new.id, needed::uuid FROM new, jsonb_array_elements_text(new.needs) needed),"""
         if any(job.needs for job in jobs) else "",

@@ -15,6 +15,7 @@ async def test_ready_means_database_redis_and_a_worker_of_each_queue(api: Servic
         assert answer.json()["checks"] == {
             "database": "ok",
             "redis": "ok",
+            "migrations": "ok",
             "worker:test": "no live worker",
             "worker:unserved": "no live worker",
         }
