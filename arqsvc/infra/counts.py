@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from arqsvc.infra.redis import ArqRedis, best_effort
@@ -47,48 +48,61 @@ class Counts:
     """Numbers that only grow, by metric and labels."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Field, float] = {}
-        self._series: dict[str, set[tuple[str, ...]]] = {}
+        self._cells: dict[str, dict[tuple[str, ...], list[float]]] = {}
+        """By metric and labels, what was counted since it was taken last: the number; or the sum, and each bucket."""
+        self._metrics: dict[str, Metric] = {}
 
     def add(self, metric: Metric, labels: tuple[str, ...] = (), n: float = 1) -> None:
         """Add to a counter."""
-        self._add((metric.name, labels, N), n)
+        try:
+            self._cells[metric.name][labels][0] += n
+        except KeyError:
+            self._new(metric, labels)[0] += n
 
     def observe(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
         """Put a value into its bucket of a histogram."""
-        at, ends = bisect_left(metric.buckets, value), metric.buckets
-        self._add((metric.name, labels, ends[at] if at < len(ends) else float("inf")), 1)
-        self._add((metric.name, labels, SUM), value)
+        try:
+            cell = self._cells[metric.name][labels]
+        except KeyError:
+            cell = self._new(metric, labels)
+        cell[0] += value
+        cell[1 + bisect_left(metric.buckets, value)] += 1
 
-    def _add(self, field: Field, n: float) -> None:
-        numbers = self._numbers
-        if field in numbers:
-            numbers[field] += n
-        else:
-            numbers[self._admitted(field)] = numbers.get(self._admitted(field), 0) + n
+    def _new(self, metric: Metric, labels: tuple[str, ...]) -> list[float]:
+        """Return where a series is counted, with all others once there are as many as there may be."""
+        self._metrics[metric.name] = metric
+        cells = self._cells.setdefault(metric.name, {})
+        if labels not in cells and len(cells) >= MOST:
+            labels = (OTHER,) * len(labels)
+        width = 2 + len(metric.buckets) if metric.type == "histogram" else 1
+        return cells.setdefault(labels, [0] * width)
 
-    def _admitted(self, field: Field) -> Field:
-        """Return the field, or that of all the others once there are as many series as there may be."""
-        name, labels, part = field
-        series = self._series.setdefault(name, set())
-        if labels not in series and len(series) >= MOST:
-            return name, (OTHER,) * len(labels), part
-        series.add(labels)
-        return field
-
-    def numbers(self) -> Mapping[Field, float]:
-        """Return what was counted since it was taken last."""
-        return self._numbers
+    def numbers(self) -> dict[Field, float]:
+        """Return what was counted since it was taken last; what is 0 is left out."""
+        return {
+            (name, labels, part): n
+            for name, cells in self._cells.items()
+            for labels, cell in cells.items()
+            for part, n in zip(_parts(self._metrics[name]), cell, strict=True)
+            if n
+        }
 
     def take(self) -> dict[Field, float]:
         """Return what was counted, and begin anew."""
-        taken, self._numbers = self._numbers, {}
+        taken = self.numbers()
+        for cells in self._cells.values():
+            for cell in cells.values():
+                cell[:] = [0] * len(cell)
         return taken
 
     def give_back(self, taken: Mapping[Field, float]) -> None:
         """Add what was taken and could not be used."""
-        for field, n in taken.items():
-            self._numbers[field] = self._numbers.get(field, 0) + n
+        for (name, labels, part), n in taken.items():
+            self._cells[name][labels][_parts(self._metrics[name]).index(part)] += n
+
+
+def _parts(metric: Metric) -> tuple[float | str, ...]:
+    return (SUM, *metric.buckets, inf) if metric.type == "histogram" else (N,)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from arqsvc.jobs.ledger import Ended
 from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.record import FINAL, State
 
-ATTEMPTS = Metric("arqsvc_attempts", "Attempts that ended, by how; see the table of outcomes.", ("kind", "outcome"))
+ATTEMPTS = Metric("arqsvc_attempts", "Attempts that ended, by outcome.", ("kind", "outcome"))
 ENDED = Metric("arqsvc_jobs_ended", "Jobs that ended with an attempt.", ("kind", "state", "reason"))
 RETRIES = Metric("arqsvc_retries", "Attempts after which their job is tried again, by why.", ("kind", "reason"))
 WAIT = Metric(
@@ -39,13 +39,13 @@ def began(counts: Counts, jobs: Iterable[Claimed]) -> None:
 def ended(counts: Counts, job: Claimed, attempt: Ended, state: State, took_s: float | None) -> None:
     """Count an attempt that left its job in this state; `took_s` is None for one that did not begin."""
     end, kind = attempt.end, job.kind
-    cancelled = state == State.CANCELLED
+    cancelled = state is State.CANCELLED
     counts.add(ATTEMPTS, (kind, "cancelled" if cancelled else end.outcome))
     if took_s is not None:
         counts.observe(RUN, (kind,), took_s)
     if state in FINAL:
         counts.add(ENDED, (kind, state.value, "cancelled_by_user" if cancelled else end.reason or ""))
-    elif state == State.SCHEDULED:
+    elif state is State.SCHEDULED:
         counts.add(RETRIES, (kind, end.reason or ""))
 
 
