@@ -24,10 +24,10 @@ from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.http import BYTES, REQUESTS
 from arqsvc.infra.redis import RedisError
 from arqsvc.jobs import measured
-from arqsvc.jobs.lease import live_workers
 from arqsvc.jobs.queue import known_queues
 from arqsvc.jobs.queues import QueueState, states
 from arqsvc.jobs.record import QueueMode
+from arqsvc.jobs.workers import live_workers
 
 UP = Metric("arqsvc_up", "Whether a part of the service answers.", ("part",), "gauge")
 BUILD = Metric("arqsvc_build_info", "The version of this process of the API.", ("version",), "gauge")
@@ -91,7 +91,7 @@ async def _ledger(infra: Infra, known: list[str]) -> dict[Field, float]:
     try:
         async with asyncio.timeout(WAIT_S):
             queues = await states(infra.redis, known, infra.settings.lease_s)
-            workers = await live_workers(infra.settings.lease_s)
+            workers = len(await live_workers(infra.settings.lease_s))
     except UNAVAILABLE:
         return _gauge(UP, 0, "database")
     found = {**_gauge(UP, 1, "database"), **_gauge(WORKERS, workers)}

@@ -69,14 +69,6 @@ async def forget_dead_workers(lease_s: float) -> None:
     )
 
 
-async def live_workers(lease_s: float) -> int:
-    """Return how many workers are alive."""
-    (found,) = await rows(
-        "SELECT count(*) AS n FROM worker WHERE heartbeat_at > now() - make_interval(secs => $1)", [lease_s]
-    )
-    return int(found["n"])
-
-
 class Lease:
     """This worker's claim to be alive. `steady` says whether it may judge others.
 

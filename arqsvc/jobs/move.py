@@ -49,6 +49,8 @@ class Claimed(Moved):
     limited: bool
     worker: str
     cancel_requested: bool
+    cancel_grace_s: float | None
+    """Seconds that it gets to clean up, where who cancels it said so."""
     params: Mapping[str, Any]
     checkpoint: Any
     trace: str | None
@@ -60,7 +62,7 @@ _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
     extract(epoch FROM now() - started_at)::float8 AS age_s,
     extract(epoch FROM now() - queued_at)::float8 AS waited_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
-    cancel_requested_at IS NOT NULL AS cancel_requested, params, checkpoint, trace"""
+    cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s, params, checkpoint, trace"""
 
 FREE = f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
     reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
