@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from arqsvc import __version__
-from arqsvc.errors import CannotStart
 from arqsvc.logs import bind
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NOT_INSTALLED = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT is set, but no spans are made: OpenTelemetry is not installed; install arqsvc[otel]"
+)
 FLUSH_S = 3.0
 """Longest time that the last spans of a process get to be sent."""
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(?:-.*)?")
@@ -99,18 +101,21 @@ def failed(span: "Span", why: str) -> None:
 
 @asynccontextmanager
 async def open_tracer(endpoint: str | None) -> AsyncIterator[Tracer | None]:
-    """Send spans to this address, by OTLP over HTTP, for the block; None without one.
+    """Send spans to this address, by OTLP over HTTP, for the block; None without one, or without OpenTelemetry.
 
-    What else there is to say about them is in OpenTelemetry's own variables: OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER,
-    OTEL_EXPORTER_OTLP_HEADERS and so on.
-
-    Raises:
-        CannotStart: OpenTelemetry is not installed.
+    An address alone refuses no start: the variable may be there for other programs. What else there is to say about
+    spans is in OpenTelemetry's own variables: OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS and
+    so on.
     """
     if endpoint is None:
         yield None
         return
-    provider, exporter = await asyncio.to_thread(_provider, endpoint)
+    try:
+        provider, exporter = await asyncio.to_thread(_provider, endpoint)
+    except ImportError:
+        logger.warning(NOT_INSTALLED, extra={"endpoint": endpoint})
+        yield None
+        return
     logger.info("spans are sent", extra={"endpoint": endpoint})
     try:
         yield Tracer(provider)
@@ -126,16 +131,11 @@ async def open_tracer(endpoint: str | None) -> AsyncIterator[Tracer | None]:
 
 def _provider(endpoint: str) -> tuple[Any, Any]:
     """Return what makes spans and what sends them."""
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ImportError as error:
-        raise CannotStart(
-            f"OTEL_EXPORTER_OTLP_ENDPOINT={endpoint} is set, but OpenTelemetry is not installed. Install "
-            "`arqsvc[otel]`, or unset the variable."
-        ) from error
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     resource = Resource.create()
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: "arqsvc"}))

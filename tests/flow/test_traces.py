@@ -17,8 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from arqsvc.cli.instance import listening_on, serving
-from arqsvc.errors import CannotStart
-from arqsvc.infra.trace import open_tracer, parse
+from arqsvc.infra.trace import NOT_INSTALLED, open_tracer, parse
 from arqsvc.jobs.record import JobRecord
 from arqsvc.settings import Settings
 from tests.flow import kinds, watched
@@ -108,11 +107,13 @@ async def test_a_trace_that_comes_is_handed_on_where_no_spans_are_made(api: Serv
     assert "trace_id" not in (await api.http.get("/jobs/none")).json()
 
 
-async def test_an_address_without_opentelemetry_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_without_opentelemetry_is_said_and_refuses_no_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace.export", None)
-    with pytest.raises(CannotStart, match=r"OTEL_EXPORTER_OTLP_ENDPOINT=http://x is set.*arqsvc\[otel\]"):
-        async with open_tracer("http://x"):
-            pass
+    async with open_tracer("http://x") as tracer:
+        assert tracer is None
+    assert caplog.messages == [NOT_INSTALLED]
 
 
 def test_the_standard_variable_is_read() -> None:
