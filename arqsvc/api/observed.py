@@ -47,10 +47,13 @@ class Observed:
         if tracer := scope["app"].state.infra.tracer:
             facts = {"http.request.method": scope.get("method"), "url.path": scope["path"]}
             with tracer.span("request", "server", facts) as span, answer.observed():
-                scope[TRACE_ID] = trace_id(traceparent() or "")
-                await self._app(scope, receive, answer.send)
-                span.update_name(answer.operation)
-                span.set_attribute("http.response.status_code", answer.status)
+                if own := traceparent():
+                    scope[TRACE_ID] = trace_id(own)
+                try:
+                    await self._app(scope, receive, answer.send)
+                finally:
+                    span.update_name(answer.operation)
+                    span.set_attribute("http.response.status_code", answer.status)
         else:
             with answer.observed():
                 await self._app(scope, receive, answer.send)
