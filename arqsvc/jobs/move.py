@@ -62,7 +62,8 @@ _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
     extract(epoch FROM now() - started_at)::float8 AS age_s,
     coalesce(extract(epoch FROM now() - queued_at), 0)::float8 AS waited_s, timeout_s, shared,
-    limits IS NOT NULL AS limited, worker, cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s, params, checkpoint, trace"""
+    limits IS NOT NULL AS limited, worker, cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s,
+    params, checkpoint, trace"""
 
 FREE = f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
     reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,

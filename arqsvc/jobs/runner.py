@@ -70,7 +70,7 @@ class Runner:
 
     def __init__(self, means: Means, worker: str, queue: JobQueue) -> None:
         self._means, self._worker, self._queue = means, worker, queue
-        self.counts = means.counts
+        self.counts, self._children = means.counts, Children(means.pool, means.counts, means.infra.tracer)
         self._progress = ProgressSender(means.infra.redis)
         self.recorder = Recorder(queue, means.counts)
         self._runs: dict[UUID, Run] = {}
@@ -220,11 +220,10 @@ class Runner:
         if claimed.shared:
             self._open[claimed.kind, claimed.shared] = run
         settings, begun_at = means.infra.settings, loop.time()
-        ceiling = (job and job.params.memory_bytes) or settings.child_memory_bytes
-        children = Children(means.pool, ceiling, claimed.kind, means.counts, means.infra.tracer)
         context = JobContext(
-            claimed.id, claimed.project, claimed.attempt, claimed.checkpoint, settings, means.http, means.infra.storage,
-            scratch, means.settings, run, children,
+            claimed.id, claimed.kind, claimed.project, claimed.attempt, claimed.checkpoint, settings, means.http,
+            means.infra.storage, scratch, means.settings, run, self._children,
+            (job and job.params.memory_bytes) or settings.child_memory_bytes,
         )  # fmt: skip
 
         def ended(outcome: Outcome) -> None:
