@@ -16,10 +16,12 @@ from starlette.staticfiles import StaticFiles
 from arqsvc.api import (
     actions,
     audit_log,
+    batches,
     bulk,
     events,
     files,
     health,
+    idempotency,
     jobs,
     keys,
     metrics,
@@ -27,19 +29,24 @@ from arqsvc.api import (
     problems,
     queues,
     scaling,
+    submit,
     tasks,
+    wes,
     workers,
 )
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
 PARTS = (
+    submit,
+    batches,
     jobs,
     actions,
     bulk,
@@ -72,7 +79,11 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
             app.state.migrations, app.state.service, app.state.seen = health.Migrations(), metrics.Service(), seen
-            async with supervised([("events", hub.run), ("submissions", queue.run)]):
+            app.state.outlook = Outlook(
+                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
+            )  # fmt: skip
+            loops = [("events", hub.run), ("submissions", queue.run), ("old answers", _forget_answers)]
+            async with supervised(loops):
                 yield
 
     seen = observed.Seen()
@@ -85,6 +96,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
+            Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
             Route("/metrics", metrics.metrics, methods=["GET"]),
@@ -101,6 +113,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         middleware=[Middleware(observed.Observed, seen)],
         lifespan=lifespan,
     )
+
+
+async def _forget_answers() -> None:
+    await every(idempotency.FORGET_S, idempotency.forget_old)
 
 
 class _Page(StaticFiles):
