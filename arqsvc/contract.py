@@ -39,6 +39,8 @@ class Problem(Answer):
     detail: str
     """One or two sentences for a person: the value, the limit, the next step."""
     instance: str | None = None
+    trace_id: str | None = None
+    """The trace of the request, where it has one."""
     errors: list[Fault] | None = None
 
 
@@ -309,12 +311,37 @@ class Queue(Answer):
     """Jobs a second that ended, over the last minute."""
     workers: int
     """Live workers that serve it."""
+    slots: int
+    """How many of its jobs they run at a time, all together."""
 
 
 class QueueList(Answer):
     """All queues."""
 
     items: list[Queue]
+
+
+class Scaling(Answer):
+    """How many workers a queue needs."""
+
+    queue: str
+    queued: int
+    running: int
+    oldest_s: float
+    """Seconds for which the job that has waited longest is queued; 0 where none is."""
+    slots: int
+    """How many of its jobs its live workers run at a time, all together."""
+    workers: int
+    """Live workers that serve it."""
+    desired: int
+    """Workers that would run all that is queued and running at the same time; what is queued in a paused queue counts
+    for nothing."""
+
+
+class ScalingList(Answer):
+    """How many workers each queue needs."""
+
+    items: list[Scaling]
 
 
 class QueueChanged(Answer):

@@ -178,6 +178,12 @@ class Settings(EnvironmentSettings):
     autoscale_cpu: float = Field(default=0.9, gt=0, le=1)
     """Fraction of the host's CPU time, 0..1, above which no other worker starts; 1 for whatever is used."""
 
+    metrics: str = Field(default="open", pattern="^(open|key|off)$")
+    """Who may read `/metrics`: `open` for all, `key` for who has a key with the scope `read`, `off` for nobody."""
+
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    """OTLP/HTTP address that spans are sent to. Default: `$OTEL_EXPORTER_OTLP_ENDPOINT`; without one none are made."""
+
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
@@ -269,7 +275,11 @@ class Settings(EnvironmentSettings):
     @classmethod
     def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:
         """Return the defaults that depend on the environment."""
-        return {"state_dir": _default_state_dir(environ), "runtime_dir": environ.get("XDG_RUNTIME_DIR") or None}
+        return {
+            "state_dir": _default_state_dir(environ),
+            "runtime_dir": environ.get("XDG_RUNTIME_DIR") or None,
+            "otlp_endpoint": environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+        }
 
 
 def _listed(text: str) -> list[str]:

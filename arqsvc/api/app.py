@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -24,9 +25,12 @@ from arqsvc.api import (
     idempotency,
     jobs,
     keyring,
+    metrics,
+    observed,
     problems,
     projects,
     queues,
+    scaling,
     sessions,
     submit,
     tasks,
@@ -58,6 +62,7 @@ PARTS = (
     events,
     files,
     queues,
+    scaling,
     workers,
     audit_log,
     webhooks,
@@ -92,6 +97,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             gate = Gate(settings, infra.redis)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
             app.state.gate, app.state.quotas = gate, Quotas(settings)
+            app.state.migrations, app.state.service, app.state.seen = health.Migrations(), metrics.Service(), seen
             app.state.outlook = Outlook(
                 queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
             )  # fmt: skip
@@ -107,6 +113,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             async with supervised(loops):
                 yield
 
+    seen = observed.Seen()
     api = [
         *(each.route() for each in OPERATIONS),
         WebSocketRoute("/jobs/{id}/events", events.socket),
@@ -119,6 +126,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
+            Route("/metrics", metrics.metrics, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
             Route("/problems/{code}", problems.describe, methods=["GET"]),
             Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
@@ -129,7 +137,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },
-        middleware=cors(settings),
+        middleware=[Middleware(observed.Observed, seen), *cors(settings)],
         lifespan=lifespan,
     )
 

@@ -18,6 +18,8 @@ from arqsvc.errors import ArqsvcError, InvalidParams, NotFound, Retryable, Sourc
 
 logger = logging.getLogger(__name__)
 
+TRACE_ID = "arqsvc.trace_id"
+"""Where the scope of a request has the id of its trace, if it has one."""
 INTERNAL_DETAIL = "Something went wrong here, not with your request. The operator finds the cause in the log."
 
 
@@ -98,7 +100,8 @@ def _method(request: Request | WebSocket) -> str:
 
 def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict[str, str]) -> Response:
     headers = {**headers_of(request), **headers}
-    return ProblemResponse({**problem, "instance": request.url.path}, problem["status"], headers)
+    traced = {"trace_id": request.scope[TRACE_ID]} if TRACE_ID in request.scope else {}
+    return ProblemResponse({**problem, "instance": request.url.path, **traced}, problem["status"], headers)
 
 
 async def describe(request: Request) -> Response:

@@ -40,6 +40,8 @@ class Claimed(Moved):
     tries: int
     age_s: float
     """Seconds since its first attempt began."""
+    waited_s: float
+    """Seconds for which it was queued."""
     timeout_s: float | None
     """Its own limit of time, instead of its kind's."""
     shared: str | None
@@ -50,12 +52,16 @@ class Claimed(Moved):
     """Seconds that it gets to clean up, where who cancels it said so."""
     params: Mapping[str, Any]
     checkpoint: Any
+    trace: str | None
+    """The trace that it belongs to, as `traceparent`."""
 
 
 _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
-    extract(epoch FROM now() - started_at)::float8 AS age_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
-    cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s, params, checkpoint"""
+    extract(epoch FROM now() - started_at)::float8 AS age_s,
+    coalesce(extract(epoch FROM now() - queued_at), 0)::float8 AS waited_s, timeout_s, shared,
+    limits IS NOT NULL AS limited, worker, cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s,
+    params, checkpoint, trace"""
 
 
 def freeing(following: str) -> str:

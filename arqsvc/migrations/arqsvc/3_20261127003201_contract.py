@@ -92,12 +92,14 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         ALTER TABLE "job" RENAME COLUMN "owner" TO "project";
         ALTER TABLE "job" ADD "cancel_grace_s" DOUBLE PRECISION;
         ALTER TABLE "job" ADD "submitted_by" VARCHAR(100);
+        ALTER TABLE "job" ADD "trace" VARCHAR(55);
         ALTER TABLE "job" ADD "parent_id" UUID;
         ALTER TABLE "job" ADD "webhook" JSONB;
         ALTER TABLE "job" ADD "tags" JSONB;
         ALTER TABLE "job" ADD "dedupe" VARCHAR(255);
         ALTER TABLE "job" ADD "pinned" BOOL NOT NULL DEFAULT False;
         ALTER TABLE "worker" ADD "wish" VARCHAR(16);
+        ALTER TABLE "worker" ADD "slots" JSONB;
         ALTER TABLE "file" RENAME COLUMN "owner" TO "project";
         ALTER TABLE "api_key" RENAME COLUMN "owner" TO "project";
         ALTER TABLE "api_key" ADD "prefix" VARCHAR(16) NOT NULL DEFAULT '';
@@ -147,6 +149,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         ALTER TABLE "job" RENAME COLUMN "project" TO "owner";
         ALTER TABLE "job" DROP COLUMN "cancel_grace_s";
         ALTER TABLE "job" DROP COLUMN "submitted_by";
+        ALTER TABLE "job" DROP COLUMN "trace";
         ALTER TABLE "job" DROP COLUMN "parent_id";
         ALTER TABLE "job" DROP COLUMN "webhook";
         ALTER TABLE "job" DROP COLUMN "tags";
@@ -160,6 +163,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         ALTER TABLE "file" RENAME COLUMN "project" TO "owner";
         ALTER TABLE "job_event" DROP COLUMN "tx";
         ALTER TABLE "worker" DROP COLUMN "wish";
+        ALTER TABLE "worker" DROP COLUMN "slots";
         DROP TABLE IF EXISTS "job_log";
         DROP TABLE IF EXISTS "audit";
         DROP TABLE IF EXISTS "webhook";
