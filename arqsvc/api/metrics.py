@@ -16,7 +16,8 @@ from starlette.responses import Response
 from arqsvc import __version__
 from arqsvc.api import observed
 from arqsvc.api.exposition import OPEN_METRICS, TEXT, exposed
-from arqsvc.api.keys import Scope, authenticate
+from arqsvc.api.gate import authenticate
+from arqsvc.api.keys import Scope
 from arqsvc.infra import Infra
 from arqsvc.infra.budget import THROTTLED
 from arqsvc.infra.counts import Field, Metric, N, counted
