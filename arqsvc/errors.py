@@ -8,6 +8,7 @@
           UnknownKind     404
         Conflict          409
         TooLarge          413
+        WrongMediaType    415
         InvalidParams     422
       JobFailed           this work cannot succeed, however often it is tried
         BadInput          the file or value given is not what the work needs
@@ -122,6 +123,14 @@ class TooLarge(Rejected):
     code = "too_large"
     title = "Content too large"
     status = 413
+
+
+class WrongMediaType(Rejected):
+    """A body is of a media type that this operation does not take; the detail says which it takes."""
+
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+    status = 415
 
 
 class InvalidParams(Rejected):

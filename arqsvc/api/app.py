@@ -12,17 +12,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, problems, queues
+from arqsvc.api import events, files, health, jobs, keys, kinds, problems, queues
+from arqsvc.api.methods import on_wrong_method
+from arqsvc.api.openapi import OpenApi
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
-from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.settings import Settings
 
-OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS)
+OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *kinds.OPERATIONS)
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {
@@ -45,17 +47,20 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             async with supervised([("events", hub.run), ("submissions", queue.run)]):
                 yield
 
+    described = OpenApi(OPERATIONS, params, known_queues(params, settings.routed))
     api = [
         *(each.route() for each in OPERATIONS),
         WebSocketRoute("/jobs/{id}/events", events.socket),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
+        Route("/openapi.json", described.answer, methods=["GET"]),
     ]
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
+            Route("/openapi.json", described.answer, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
             Route("/problems/{code}", problems.describe, methods=["GET"]),
             Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
@@ -63,6 +68,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         exception_handlers={
             ArqsvcError: problems.on_error,
             HTTPException: problems.on_http_exception,
+            HTTPStatus.METHOD_NOT_ALLOWED: on_wrong_method,
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },

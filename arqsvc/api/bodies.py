@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from arqsvc.api.problems import fault, invalid
-from arqsvc.errors import TooLarge
+from arqsvc.errors import TooLarge, WrongMediaType
 
 BODY_LIMIT_BYTES = 1024 * 1024
 M = TypeVar("M", bound=BaseModel)
@@ -27,6 +27,7 @@ async def body_as(model: type[M], request: Request, *, empty: Any = None) -> M:
     Raises:
         InvalidParams: it is no JSON, or does not fit; each fault with a JSON Pointer.
         TooLarge: it is over its limit.
+        WrongMediaType: it says that it is something else than JSON.
     """
     try:
         return model.model_validate(await _json(request, empty))
@@ -54,6 +55,7 @@ async def _json(request: Request, empty: Any) -> Any:
             raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
     if not body and empty is not None:
         return empty
+    _check_is_json(request.headers.get("content-type", ""))
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -61,6 +63,13 @@ async def _json(request: Request, empty: Any) -> Any:
     if _holds_nul(value):
         raise fault("", "the body holds the character U+0000, which cannot be stored")
     return value
+
+
+def _check_is_json(said: str) -> None:
+    """Pass a body whose type is JSON, or that does not say what it is."""
+    kind = said.partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise WrongMediaType(f"The body is {kind[:100]!r}. Send JSON, with `Content-Type: application/json`.")
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,10 +1,12 @@
 """Jobs over HTTP: POST /api/v1/jobs/{kind}, GET, list, cancel, retry."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -109,6 +111,8 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
         job = await JobRecord.get_or_none(id=UUID(text), project=caller.project)
     except ValueError:
         job = None
+        if text in connection.app.state.params:  # the path of a kind, at which jobs are submitted
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"}) from None
     if job is None:
         raise NotFound(f"There is no job {text[:60]}. GET /api/v1/jobs lists yours.")
     return job

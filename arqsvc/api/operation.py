@@ -14,10 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.errors import InvalidParams
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 Answers = Mapping[int, type[BaseModel] | str | None]
 """By status: the type of the JSON body, the media type of another body, or None for no body."""
+ALWAYS = (401, 403, 422, 429, 503)
+"""Statuses of problems that every operation may answer."""
+STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,11 @@ class Operation:
     """The type of the JSON body, or the media type of another body."""
     body_needed: bool = True
     query: type[BaseModel] | None = None
+    """The parameters of the query; others are refused, unless its config lets `extra` in."""
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Request headers that it heeds, each with a JSON Schema that has a description."""
     errors: tuple[int, ...] = ()
-    """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 503."""
+    """Statuses of problems that it may answer beside those that every operation may, `ALWAYS`."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Bodies by name; each is accepted as it stands."""
 
@@ -55,7 +62,24 @@ class Operation:
         """Let in who may, and do it."""
         caller = await authenticate(request)
         caller.must(self.scope)
-        return await self.handler(request, caller)
+        self._check_query(request)
+        answer = await self.handler(request, caller)
+        if request.method == "HEAD" and self.answers.get(answer.status_code) == STREAM:  # its body would never end
+            return Response(status_code=answer.status_code, media_type=STREAM)
+        return answer
+
+    def _check_query(self, request: Request) -> None:
+        """Refuse a parameter that it does not know: a filter with a slip of the pen would mean everything."""
+        if not request.query_params or (self.query and self.query.model_config.get("extra") == "allow"):
+            return
+        fields = self.query.model_fields if self.query else {}
+        known = {field.alias or name for name, field in fields.items()}
+        if unknown := [name for name in request.query_params if name not in known]:
+            has = f"It takes: {', '.join(sorted(known))}." if known else "It takes none."
+            raise InvalidParams(
+                f"There is no query parameter {unknown[0][:100]!r} here. {has}",
+                errors=[{"pointer": f"/{name[:100]}", "detail": "is not a query parameter here"} for name in unknown],
+            )
 
 
 def operation(

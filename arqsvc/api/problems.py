@@ -96,13 +96,14 @@ def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict
 async def describe(request: Request) -> Response:
     """GET /problems/{code}: what a problem's type means, in words."""
     code = request.path_params["code"]
-    for cls in _errors(ArqsvcError):
+    for cls in error_types():
         if cls.code == code:
             return PlainTextResponse(f"{cls.title} ({cls.status})\n\n{getdoc(cls)}\n")
     raise NotFound(f"There is no problem type {code!r}.")
 
 
-def _errors(cls: type[ArqsvcError]) -> Iterator[type[ArqsvcError]]:
+def error_types(cls: type[ArqsvcError] = ArqsvcError) -> Iterator[type[ArqsvcError]]:
+    """Yield an error with all below it in the tree."""
     yield cls
     for sub in cls.__subclasses__():
-        yield from _errors(sub)
+        yield from error_types(sub)

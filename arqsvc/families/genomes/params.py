@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from arqsvc.bio.accession import Kind, parse
-from arqsvc.jobs.declare import FileId, Params, Result, Retries
+from arqsvc.jobs.declare import FileId, Params, Result, Retries, Step
 
 GeneticCode = Literal[
     1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33
@@ -80,6 +80,8 @@ class Download(
     queue="downloads",
     timeout_s=6 * 3600,
     retries=Retries(tries=4, first_s=4, cap_s=120, outage_s=3600),
+    steps=(Step("resolve"), Step("download", "bytes"), Step("verify", "bytes"), Step("complete")),
+    examples=({"accession": "NC_000932.1"}, {"accession": "GCF_000005845.2", "format": "fasta"}),
 ):
     """Fetch a nucleotide record or an assembly from NCBI, and verify it."""
 
@@ -125,6 +127,11 @@ class Analyze(
     queue="analysis",
     timeout_s=3600,
     retries=Retries(tries=3, first_s=2, cap_s=60),
+    steps=(
+        Step("codon analysis"), Step("gene analysis"), Step("genome statistics"), Step("validation"),
+        Step("visualization"), Step("complete"),
+    ),
+    examples=({"accession": "NC_000932.1"}, {"accession": "NC_000913.3", "genetic_code": 11}),
 ):
     """Measure, validate and draw an annotated genome: a GenBank flat file, plain or gzip, or an accession."""
 
