@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, kinds, problems, queues
+from arqsvc.api import events, files, health, jobs, keys, kinds, problems, queues, tasks
 from arqsvc.api.methods import on_wrong_method
 from arqsvc.api.openapi import OpenApi
 from arqsvc.errors import ArqsvcError, Unauthorized
@@ -24,7 +24,9 @@ from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.settings import Settings
 
-OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *kinds.OPERATIONS)
+OPERATIONS = (
+    *kinds.OPERATIONS, *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *tasks.OPERATIONS,
+)  # fmt: skip
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {

@@ -80,6 +80,7 @@ TAGS: Mapping[str, str] = {
     "events": "What happens to jobs, as it happens.",
     "files": "Files that jobs read and files that they made.",
     "queues": "Where jobs wait. A queue is shared by all projects.",
+    "tasks": "The same jobs, for front ends that were written for a Celery service.",
     "workers": "The processes that do jobs.",
     "webhooks": "Addresses that are told what happens to jobs.",
     "keys": "Keys, and what each may do.",

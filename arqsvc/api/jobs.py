@@ -62,7 +62,16 @@ async def show(request: Request, caller: Caller) -> Response:
     return await _answer(request, (await find_job(request, caller)).id, caller)
 
 
-@operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage})
+class Listing(BaseModel):
+    """The query of a list of jobs."""
+
+    state: list[State] | None = None
+    kind: list[str] | None = None
+    cursor: UUID | None = None
+    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE)
+
+
+@operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage}, query=Listing)
 async def list_jobs(request: Request, caller: Caller) -> Response:
     """List jobs, the newest first."""
     query = JobRecord.filter(project=caller.project)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from arqsvc import __version__
 from arqsvc.api.described import INTRODUCTION, TAGS, WEBHOOKS, Webhook, codes, title
 from arqsvc.api.kinds import DIALECT, summary
-from arqsvc.api.operation import ALWAYS, Operation
+from arqsvc.api.operation import ALWAYS, TAG, Operation
 from arqsvc.contract import Health, Job, Problem
 from arqsvc.jobs.declare import Params
 
@@ -214,9 +214,22 @@ class _Described:
         schema = self.schemas[self._ref(query, "validation")["$ref"].rpartition("/")[2]]
         needed = set(schema.get("required", ()))
         return [
-            {"name": name, "in": "query", "required": name in needed, **_parameter(member)}
+            {"name": name, "in": "query", "required": name in needed, **self._query_parameter(name, member)}
             for name, member in schema.get("properties", {}).items()
         ]
+
+    def _query_parameter(self, name: str, member: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a parameter of a query: a list has commas between its parts; of tags, each is one of its own."""
+        described = _parameter(member)
+        schema = described["schema"]
+        if schema.get("type") == "array":
+            if name in self._names and schema["items"] == {"type": "string"}:
+                schema["items"] = {"type": "string", "enum": self._names[name]}
+            return {**described, "style": "form", "explode": False}
+        if schema.get("type") == "object":
+            schema["propertyNames"] = {"pattern": f"^{re.escape(TAG)}."}
+            return {**described, "style": "form", "explode": True}
+        return described
 
     def _path_schema(self, name: str) -> dict[str, Any]:
         if name in self._names:
@@ -227,9 +240,7 @@ class _Described:
         return dict(self._refs[model, mode])
 
 
-def _each_kind(
-    one: Operation, kinds: Mapping[str, type[Params]]
-) -> Iterator[tuple[Operation, type[Params] | None]]:
+def _each_kind(one: Operation, kinds: Mapping[str, type[Params]]) -> Iterator[tuple[Operation, type[Params] | None]]:
     """Yield an operation as it is; one that takes the parameters of a kind, once for each kind, with their types."""
     takes = isinstance(one.body, type) and "params" in one.body.model_fields and "{kind}" in one.path
     if not takes:

@@ -21,6 +21,8 @@ Answers = Mapping[int, type[BaseModel] | str | None]
 """By status: the type of the JSON body, the media type of another body, or None for no body."""
 ALWAYS = (401, 403, 422, 429, 503)
 """Statuses of problems that every operation may answer."""
+TAG = "tag."
+"""How the names of query parameters begin that filter by a tag, where there are `tags` in the query."""
 STREAM = "text/event-stream"
 
 
@@ -74,7 +76,8 @@ class Operation:
             return
         fields = self.query.model_fields if self.query else {}
         known = {field.alias or name for name, field in fields.items()}
-        if unknown := [name for name in request.query_params if name not in known]:
+        by_tag = TAG if "tags" in known else ()
+        if unknown := [name for name in request.query_params if name not in known and not name.startswith(by_tag)]:
             has = f"It takes: {', '.join(sorted(known))}." if known else "It takes none."
             raise InvalidParams(
                 f"There is no query parameter {unknown[0][:100]!r} here. {has}",

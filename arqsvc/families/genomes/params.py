@@ -128,8 +128,12 @@ class Analyze(
     timeout_s=3600,
     retries=Retries(tries=3, first_s=2, cap_s=60),
     steps=(
-        Step("codon analysis"), Step("gene analysis"), Step("genome statistics"), Step("validation"),
-        Step("visualization"), Step("complete"),
+        Step("codon analysis"),
+        Step("gene analysis"),
+        Step("genome statistics"),
+        Step("validation"),
+        Step("visualization"),
+        Step("complete"),
     ),
     examples=({"accession": "NC_000932.1"}, {"accession": "NC_000913.3", "genetic_code": 11}),
 ):
