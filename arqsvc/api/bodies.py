@@ -1,12 +1,13 @@
 """What requests carry, as declared types: bodies, bounded and JSON; queries."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from arqsvc.api.problems import fault, invalid
+from arqsvc.api.problems import escaped, fault, invalid
 from arqsvc.errors import TooLarge, WrongMediaType
 
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -29,10 +30,46 @@ async def body_as(model: type[M], request: Request, *, empty: Any = None) -> M:
         TooLarge: it is over its limit.
         WrongMediaType: it says that it is something else than JSON.
     """
+    return fitted(model, await _json(request, empty))
+
+
+def fitted(model: type[M], value: Any, *, at: str = "") -> M:
+    """Return a JSON value as this type; a text is no number, and a number is not true or false.
+
+    Args:
+        model: the type.
+        value: as it came.
+        at: where it stands in the body, as a JSON Pointer.
+
+    Raises:
+        InvalidParams: it does not fit; each fault with a JSON Pointer.
+    """
     try:
-        return model.model_validate(await _json(request, empty))
+        taken = model.model_validate(value)
     except ValidationError as error:
-        raise invalid(error) from error
+        raise invalid(error, at=at) from error
+    for pointer, detail in _bent(value, taken.model_dump(mode="json", by_alias=True, warnings=False), at):
+        raise fault(pointer, detail)
+    return taken
+
+
+def _bent(given: Any, taken: Any, at: str) -> Iterator[tuple[str, str]]:
+    """Yield where pydantic has made a number, or true or false, of something else: what it takes for them is lax."""
+    if isinstance(given, dict) and isinstance(taken, dict):
+        for name in given.keys() & taken.keys():
+            yield from _bent(given[name], taken[name], f"{at}/{escaped(name)}")
+    elif isinstance(given, list) and isinstance(taken, list) and len(given) == len(taken):
+        for number, pair in enumerate(zip(given, taken, strict=True)):
+            yield from _bent(*pair, f"{at}/{number}")
+    elif (wanted := _scalar(taken)) in {"number", "boolean"} and (was := _scalar(given)) not in {None, wanted}:
+        yield at, f"must be a {wanted}, and is a {was}"
+
+
+def _scalar(value: Any) -> str | None:
+    """Return the JSON type of a value that has no parts and is there."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else "string" if isinstance(value, str) else None
 
 
 def query_as(model: type[M], request: Request) -> M:

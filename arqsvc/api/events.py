@@ -25,7 +25,7 @@ SEND_S = 60
 """Seconds for which a reader may stand still."""
 NO_STORE = {"Cache-Control": "no-store"}
 RETRY_MS = 3000
-EVENT_ID = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
+EVENT_ID = r"^([0-9]{1,9}(\.[0-9]{1,9})?)?$"
 TOLD_ALL = 1000
 """WebSocket close code: the job has ended and all was told."""
 

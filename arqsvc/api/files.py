@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
@@ -20,10 +20,14 @@ from arqsvc.infra import Infra
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 
 
+NAME = r"^([^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*)?$"
+"""What `check_name` asks of a name, but for its bytes; nothing stands for another name."""
+
+
 class Name(BaseModel):
     """The query of an upload."""
 
-    name: str | None = None
+    name: str | None = Field(default=None, max_length=255, pattern=NAME, description="What to call it.")
 
 
 class _Content(FileResponse):
@@ -49,6 +53,7 @@ INLINE = ("text/html", "image/svg+xml", "application/json")
 
 @operation(
     "files.upload", "POST", "/files", Scope.SUBMIT, {201: File}, query=Name, body="application/octet-stream",
+    body_needed=False,
     errors=(413, 507),
 )  # fmt: skip
 async def upload(request: Request, caller: Caller) -> Response:

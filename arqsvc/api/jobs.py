@@ -5,15 +5,15 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from arqsvc.api.bodies import Reason, body_as
+from arqsvc.api.bodies import Reason, body_as, fitted
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.problems import fault, invalid
+from arqsvc.api.problems import fault
 from arqsvc.api.shown import shown_job, shown_jobs
 from arqsvc.contract import Job, JobPage
 from arqsvc.errors import InvalidParams, NotFound, UnknownKind
@@ -75,11 +75,11 @@ class Listing(BaseModel):
 async def list_jobs(request: Request, caller: Caller) -> Response:
     """List jobs, the newest first."""
     query = JobRecord.filter(project=caller.project)
-    if states := request.query_params.get("state"):
+    if (states := request.query_params.get("state")) is not None:
         query = query.filter(state__in=[_state(state) for state in states.split(",")])
-    if kinds := request.query_params.get("kind"):
+    if (kinds := request.query_params.get("kind")) is not None:
         query = query.filter(kind__in=[_known_kind(request, kind) for kind in kinds.split(",")])
-    if cursor := request.query_params.get("cursor"):
+    if (cursor := request.query_params.get("cursor")) is not None:
         query = query.filter(id__lt=_uuid(cursor, "/cursor"))
     limit = _limit(request.query_params.get("limit"))
     found = await query.order_by("-id").limit(limit + 1)
@@ -134,10 +134,7 @@ async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 
 
 
 def _parsed(kind: type[Params], params: dict[str, Any]) -> Params:
-    try:
-        return kind.model_validate(params)
-    except ValidationError as error:
-        raise invalid(error, at="/params") from error
+    return fitted(kind, params, at="/params")
 
 
 async def _check_files(params: Params, caller: Caller) -> None:

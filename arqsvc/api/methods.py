@@ -25,14 +25,13 @@ async def on_wrong_method(request: Request | WebSocket, error: Exception) -> Res
 def _methods(request: Request | WebSocket) -> set[str]:
     """Return the methods of the routes of a path; `/jobs/{kind}` counts where it names a kind, and then alone."""
     found = [
-        (route.methods or set(), child["path_params"])
+        (route.methods or set(), "kind" in route.param_convertors and child["path_params"]["kind"])
         for route in _flat(request.app.routes)
         for match, child in [route.matches(request.scope)]
         if match is not Match.NONE
     ]
-    kinds = request.app.state.params
-    named = [methods for methods, params in found if params.get("kind") in kinds]
-    return set().union(*(named or [methods for methods, params in found if "kind" not in params]))
+    named = [methods for methods, kind in found if kind in request.app.state.params]
+    return set().union(*(named or [methods for methods, kind in found if not kind]))
 
 
 def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route]:

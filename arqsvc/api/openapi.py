@@ -106,7 +106,7 @@ class _Described:
         self, operations: Sequence[Operation], kinds: Mapping[str, type[Params]], queues: Sequence[str]
     ) -> None:
         self._names = {"kind": sorted(kinds), "queue": sorted(queues)}
-        self._operations = [one for each in operations for one in _each_kind(each, kinds)]
+        self._operations = [one for each in operations for one in _each_kind(each, kinds, queues)]
         models: set[tuple[type[BaseModel], JsonSchemaMode]] = {(Problem, "serialization"), (Health, "serialization")}
         for one, kind in self._operations:
             models |= {(model, "serialization") for model in one.answers.values() if isinstance(model, type)}
@@ -115,7 +115,7 @@ class _Described:
         models |= {(hook.message, "serialization") for hook in WEBHOOKS}
         ordered = sorted(models, key=lambda pair: (pair[0].__module__, pair[0].__qualname__, pair[1]))
         refs, defs = models_json_schema(ordered, ref_template=REF)
-        self._refs: Mapping[tuple[type[BaseModel], JsonSchemaMode], JsonSchemaValue] = refs
+        self._refs: Mapping[Any, JsonSchemaValue] = refs
         self.schemas: dict[str, Any] = defs["$defs"]
 
     def tags(self) -> list[str]:
@@ -225,6 +225,7 @@ class _Described:
         if schema.get("type") == "array":
             if name in self._names and schema["items"] == {"type": "string"}:
                 schema["items"] = {"type": "string", "enum": self._names[name]}
+            schema.setdefault("minItems", 1)  # none at all cannot be written
             return {**described, "style": "form", "explode": False}
         if schema.get("type") == "object":
             schema["propertyNames"] = {"pattern": f"^{re.escape(TAG)}."}
@@ -240,21 +241,27 @@ class _Described:
         return dict(self._refs[model, mode])
 
 
-def _each_kind(one: Operation, kinds: Mapping[str, type[Params]]) -> Iterator[tuple[Operation, type[Params] | None]]:
+def _each_kind(
+    one: Operation, kinds: Mapping[str, type[Params]], queues: Sequence[str]
+) -> Iterator[tuple[Operation, type[Params] | None]]:
     """Yield an operation as it is; one that takes the parameters of a kind, once for each kind, with their types."""
     takes = isinstance(one.body, type) and "params" in one.body.model_fields and "{kind}" in one.path
     if not takes:
         yield one, None
         return
     for name in sorted(kinds):
-        yield _of_kind(one, kinds[name]), kinds[name]
+        yield _of_kind(one, kinds[name], queues), kinds[name]
 
 
-def _of_kind(one: Operation, kind: type[Params]) -> Operation:
+def _of_kind(one: Operation, kind: type[Params], queues: Sequence[str]) -> Operation:
+    """Return an operation that takes the parameters of any kind as that of one: with its types and its examples."""
     assert isinstance(one.body, type)
     make: Any = create_model  # the types of its fields are known only here
     name = "".join(part.capitalize() for part in re.split("[^A-Za-z0-9]", kind.kind))
-    body = make(f"{name}Submission", __base__=one.body, __doc__=f"An order of {kind.kind}.", params=(kind, ...))
+    fields: dict[str, Any] = {"params": (kind, ...)}
+    if "queue" in one.body.model_fields:
+        fields["queue"] = (Literal[tuple(queues)] | None, one.body.model_fields["queue"])
+    body = make(f"{name}Submission", __base__=one.body, __doc__=f"An order of {kind.kind}.", **fields)
     job = make(
         f"{name}Job", __base__=Job, __doc__=f"A job of {kind.kind} as it stands.",
         kind=(Literal[kind.kind], ...), params=(kind, ...), result=(kind.result | None, ...),

@@ -29,7 +29,7 @@ def invalid(error: ValidationError, *, at: str = "") -> InvalidParams:
     """Return pydantic's faults as one error, each with a JSON Pointer below `at`."""
     faults = [
         {
-            "pointer": at + "".join(f"/{_escaped(part)}" for part in fault["loc"]),
+            "pointer": at + "".join(f"/{escaped(part)}" for part in fault["loc"]),
             "detail": fault["msg"].removeprefix("Value error, "),
         }
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
@@ -44,7 +44,8 @@ def fault(pointer: str, detail: str) -> InvalidParams:
     return InvalidParams(f"{pointer}: {detail}", errors=[{"pointer": pointer, "detail": detail}])
 
 
-def _escaped(part: str | int) -> str:
+def escaped(part: str | int) -> str:
+    """Return a member's name, or an index, as a part of a JSON Pointer."""
     return str(part).replace("~", "~0").replace("/", "~1")
 
 

@@ -1,0 +1,49 @@
+"""Schemathesis reads /openapi.json and tries what it says, and what it does not allow, on the real API."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from arqsvc.settings import Settings
+from tests.flow.kinds import PARAMS
+from tests.service import open_service
+
+KINDS = ("test.say", "test.follow", "test.one_of_two")
+"""Nothing runs them here. Those that read a file are left out: of ids that are well formed, nearly none is a file's."""
+
+CONFIG = """
+[cache]
+enabled = false
+
+[generation]
+allow-x00 = false  # no text holds it, as the introduction says; a schema cannot
+
+[[operations]]
+include-name = "GET /readyz"
+checks.not_a_server_error.enabled = false  # no worker is there, so that it says 503
+"""
+EXAMPLES = 15
+LIMIT_S = 100.0
+
+
+async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    async with open_service(settings, {kind: PARAMS[kind] for kind in KINDS}) as service:
+        url = service.http.base_url.copy_with(path="/openapi.json")
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
+            "--config-file", tmp_path / "schemathesis.toml",
+            "run", str(url), "--header", f"Authorization: Bearer {service.key}",
+            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES),
+            "--seed", "1", "--generation-deterministic", "--no-color", "--request-timeout", "10", *os.environ.get("ST", "").split(),
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                said, _ = await program.communicate()
+        finally:
+            if program.returncode is None:
+                program.kill()
+                await program.wait()
+    assert program.returncode == 0, said.decode()
