@@ -12,7 +12,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, kinds, problems, queues, tasks
+from arqsvc.api import (
+    actions,
+    audit_log,
+    bulk,
+    events,
+    files,
+    health,
+    jobs,
+    keys,
+    kinds,
+    problems,
+    queues,
+    tasks,
+    workers,
+)  # fmt: skip
 from arqsvc.api.methods import on_wrong_method
 from arqsvc.api.openapi import OpenApi
 from arqsvc.errors import ArqsvcError, Unauthorized
@@ -24,9 +38,19 @@ from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.settings import Settings
 
-OPERATIONS = (
-    *kinds.OPERATIONS, *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *tasks.OPERATIONS,
-)  # fmt: skip
+PARTS = (
+    kinds,
+    jobs,
+    actions,
+    bulk,
+    events,
+    files,
+    queues,
+    workers,
+    audit_log,
+    tasks,
+)
+OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {

@@ -19,7 +19,7 @@ A job is a kind, parameters and a result. Submit it, follow it, fetch what it ma
 1. Get a key: `arqsvc keys create NAME` prints one. Send it as `Authorization: Bearer KEY`, or as `X-API-Key`.
 2. See what can be done: `GET /api/v1/kinds`.
 3. Submit a job: `POST /api/v1/jobs/{kind}` with `{"params": {...}}`. The answer is 202 with the job, its address in
-   `Location`. What is wrong with the parameters is said at once, with 422; once it is accepted, it is not lost any more.
+   `Location`. What is wrong with the parameters is said at once, with 422; what is accepted is not lost any more.
 4. Follow it: `GET /api/v1/jobs/{id}/events` streams each change and its progress, or ask `GET /api/v1/jobs/{id}` from
    time to time, until `state` is `succeeded`, `failed` or `cancelled`.
 5. Read `result`, and fetch each of `files` by its `href`.

@@ -19,7 +19,6 @@ from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 
-
 NAME = r"^([^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*)?$"
 """What `check_name` asks of a name, but for its bytes; nothing stands for another name."""
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from arqsvc.api.audit import note
 from arqsvc.api.keys import Caller, Scope, authenticate
 from arqsvc.errors import InvalidParams
 
@@ -48,6 +49,8 @@ class Operation:
     """Request headers that it heeds, each with a JSON Schema that has a description."""
     errors: tuple[int, ...] = ()
     """Statuses of problems that it may answer beside those that every operation may, `ALWAYS`."""
+    audited: bool = True
+    """Whether the audit log tells of it; what only reads is never told of."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Bodies by name; each is accepted as it stands."""
 
@@ -66,6 +69,8 @@ class Operation:
         caller.must(self.scope)
         self._check_query(request)
         answer = await self.handler(request, caller)
+        if self.audited and self.method != "GET":
+            await note(caller, self.name, request)
         if request.method == "HEAD" and self.answers.get(answer.status_code) == STREAM:  # its body would never end
             return Response(status_code=answer.status_code, media_type=STREAM)
         return answer

@@ -36,7 +36,8 @@ async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) ->
             "--config-file", tmp_path / "schemathesis.toml",
             "run", str(url), "--header", f"Authorization: Bearer {service.key}",
             "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES),
-            "--seed", "1", "--generation-deterministic", "--no-color", "--request-timeout", "10", *os.environ.get("ST", "").split(),
+            "--seed", "1", "--generation-deterministic", "--no-color", "--request-timeout", "10",
+            *os.environ.get("ST", "").split(),
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         try:
