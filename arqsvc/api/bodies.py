@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from arqsvc.api.problems import escaped, fault, invalid
-from arqsvc.errors import TooLarge, WrongMediaType
+from arqsvc.errors import InvalidParams, TooLarge, WrongMediaType
 
 BODY_LIMIT_BYTES = 1024 * 1024
 M = TypeVar("M", bound=BaseModel)
@@ -86,10 +86,13 @@ def query_as(model: type[M], request: Request) -> M:
 
 async def _json(request: Request, empty: Any) -> Any:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT_BYTES:
-            raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_LIMIT_BYTES:
+                raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
+    except ClientDisconnect as error:
+        raise InvalidParams("The connection ended before the whole body had come. Send it again.") from error
     if not body and empty is not None:
         return empty
     _check_is_json(request.headers.get("content-type", ""))

@@ -73,7 +73,13 @@ class BulkDone(Answer):
     """The first of them."""
 
 
-@operation("jobs.bulk", "POST", "/jobs:bulk", Scope.READ, {200: BulkDone}, body=Bulk, errors=(403, 409, 413))
+EXAMPLES = {
+    "count first": {"action": "cancel", "filter": {"kind": "genomes.*", "state": ["queued"]}, "dry_run": True},
+    "then do it": {"action": "cancel", "filter": {"kind": "genomes.*", "state": ["queued"]}, "expected": 0},
+}
+
+
+@operation("jobs.bulk", "POST", "/jobs:bulk", Scope.READ, {200: BulkDone}, body=Bulk, errors=(409,), examples=EXAMPLES)
 async def bulk(request: Request, caller: Caller) -> Response:
     """Cancel, retry, delete, pin or unpin all jobs that a filter means.
 

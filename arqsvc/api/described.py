@@ -84,6 +84,7 @@ TAGS: Mapping[str, str] = {
     "workers": "The processes that do jobs.",
     "webhooks": "Addresses that are told what happens to jobs.",
     "keys": "Keys, and what each may do.",
+    "audit": "Who did what.",
     "health": "Whether the service works; for load balancers and monitors. These need no key.",
 }
 """Groups of operations, by the first part of their names, in the order in which they are shown."""

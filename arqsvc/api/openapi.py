@@ -87,7 +87,7 @@ def document(
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": BASE}],
-        "tags": [{"name": name, "description": TAGS[name]} for name in described.tags()],
+        "tags": [{"name": name, "description": TAGS.get(name, "")} for name in described.tags()],
         "paths": described.paths(),
         "webhooks": {hook.name: described.webhook(hook) for hook in WEBHOOKS},
         "components": {

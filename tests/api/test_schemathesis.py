@@ -1,10 +1,12 @@
 """Schemathesis reads /openapi.json and tries what it says, and what it does not allow, on the real API."""
 
 import asyncio
-import os
+import re
 import sys
 from pathlib import Path
 
+from arqsvc.api.app import OPERATIONS
+from arqsvc.api.operation import STREAM
 from arqsvc.settings import Settings
 from tests.flow.kinds import PARAMS
 from tests.service import open_service
@@ -23,28 +25,34 @@ allow-x00 = false  # no text holds it, as the introduction says; a schema cannot
 include-name = "GET /readyz"
 checks.not_a_server_error.enabled = false  # no worker is there, so that it says 503
 """
-EXAMPLES = 15
-LIMIT_S = 100.0
+ENDLESS = [one.path for one in OPERATIONS if STREAM in one.answers.values()]
+"""Left out: streams, which end when a job does, and here none does. What they say is tested where they are."""
+EXAMPLES = 4
+LIMIT_S = 110.0
 
 
 async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     async with open_service(settings, {kind: PARAMS[kind] for kind in KINDS}) as service:
-        url = service.http.base_url.copy_with(path="/openapi.json")
         program = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
             "--config-file", tmp_path / "schemathesis.toml",
-            "run", str(url), "--header", f"Authorization: Bearer {service.key}",
+            "run", str(service.http.base_url.copy_with(path="/openapi.json")),
+            "--header", f"Authorization: Bearer {service.key}",
+            *(part for path in ENDLESS for part in ("--exclude-path", path)),
             "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES),
             "--seed", "1", "--generation-deterministic", "--no-color", "--request-timeout", "10",
-            *os.environ.get("ST", "").split(),
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         try:
             async with asyncio.timeout(LIMIT_S):
-                said, _ = await program.communicate()
+                out, _ = await program.communicate()
         finally:
             if program.returncode is None:
                 program.kill()
                 await program.wait()
-    assert program.returncode == 0, said.decode()
+    said = out.decode()
+    tested = re.search(r"Tested: (\d+)", said)
+    assert program.returncode == 0, said[said.find("= FAILURES") :]
+    assert tested, said
+    assert int(tested[1]) > len(OPERATIONS) - len(ENDLESS)
