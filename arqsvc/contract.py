@@ -122,12 +122,65 @@ class Job(Answer):
     files: list[File]
 
 
+class Warned(Answer):
+    """Why a job may wait for longer than its submitter expects."""
+
+    code: Literal["no_worker", "queue_paused", "queue_long"]
+    queue: str
+    detail: str
+
+
+class Submitted(Job):
+    """A job as it stands once it is submitted."""
+
+    warnings: list[Warned]
+    """What its submitter should know of its queue, and of those of the jobs that it needs."""
+
+
+class JobReference(Answer):
+    """Where a job is found."""
+
+    id: UUID
+    href: str
+
+
+class BatchItem(Answer):
+    """What came of one job of a batch."""
+
+    status: int
+    """As it would be submitted alone: 202; 200 where another job does its work; else that of the problem."""
+    job: JobReference | None = None
+    problem: Problem | None = None
+
+
+class Batch(Answer):
+    """What came of each job of a batch, in the order given."""
+
+    items: list[BatchItem]
+    accepted: int
+    """How many were taken in, or are done by another job."""
+    refused: int
+    warnings: list[Warned]
+    """What their submitter should know of their queues."""
+
+
 class JobPage(Answer):
     """Some jobs, the newest first."""
 
     items: list[Job]
     next_cursor: str | None
     """`cursor` of the page behind this one; null on the last."""
+
+
+class Event(Answer):
+    """One thing that happened to a job."""
+
+    id: str
+    """Its place in the job's story, such as `3` or `3.17`."""
+    type: Literal["state", "progress"]
+    job_id: UUID
+    ts: datetime
+    data: dict[str, Any]
 
 
 class Queue(Answer):

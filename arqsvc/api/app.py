@@ -15,31 +15,37 @@ from starlette.staticfiles import StaticFiles
 from arqsvc.api import (
     actions,
     audit_log,
+    batches,
     bulk,
     events,
     files,
     health,
+    idempotency,
     jobs,
     keys,
     kinds,
     problems,
     queues,
+    submit,
     tasks,
     workers,
-)  # fmt: skip
+)
 from arqsvc.api.methods import on_wrong_method
 from arqsvc.api.openapi import OpenApi
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.settings import Settings
 
 PARTS = (
     kinds,
+    submit,
+    batches,
     jobs,
     actions,
     bulk,
@@ -70,7 +76,11 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         async with open_infra(settings) as infra:
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
-            async with supervised([("events", hub.run), ("submissions", queue.run)]):
+            app.state.outlook = Outlook(
+                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
+            )  # fmt: skip
+            loops = [("events", hub.run), ("submissions", queue.run), ("old answers", _forget_answers)]
+            async with supervised(loops):
                 yield
 
     described = OpenApi(OPERATIONS, params, known_queues(params, settings.routed))
@@ -100,6 +110,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         },
         lifespan=lifespan,
     )
+
+
+async def _forget_answers() -> None:
+    await every(idempotency.FORGET_S, idempotency.forget_old)
 
 
 class _Page(StaticFiles):

@@ -1,7 +1,9 @@
 """What requests carry, as declared types: bodies, bounded and JSON; queries."""
 
 import json
+import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,15 +24,14 @@ class Reason(BaseModel):
     reason: str | None = Field(default=None, max_length=255)
 
 
-async def body_as(model: type[M], request: Request, *, empty: Any = None) -> M:
+async def body_as(model: type[M], request: Request, *, empty: Any = None, limit_bytes: int = BODY_LIMIT_BYTES) -> M:
     """Return the body of a request as this type; `empty`, unless it is None, stands for a body of no bytes.
 
     Raises:
         InvalidParams: it is no JSON, or does not fit; each fault with a JSON Pointer.
         TooLarge: it is over its limit.
-        WrongMediaType: it says that it is something else than JSON.
     """
-    return fitted(model, await _json(request, empty))
+    return fitted(model, _json(await body_of(request, limit_bytes), empty))
 
 
 def fitted(model: type[M], value: Any, *, at: str = "") -> M:
@@ -72,6 +73,26 @@ def _scalar(value: Any) -> str | None:
     return "number" if isinstance(value, int | float) else "string" if isinstance(value, str) else None
 
 
+async def body_of(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
+    """Return the body of a request, which is read once.
+
+    Raises:
+        TooLarge: it is over its limit.
+    """
+    read: bytes | None = getattr(request.state, "body", None)
+    if read is None:
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise TooLarge(f"The body is larger than the limit of {limit_bytes:,} bytes. Send data as a file.")
+        except ClientDisconnect as error:
+            raise InvalidParams("The connection ended before the whole body had come. Send it again.") from error
+        read = request.state.body = bytes(body)
+    return read
+
+
 def query_as(model: type[M], request: Request) -> M:
     """Return the query of a request as this type.
 
@@ -84,39 +105,56 @@ def query_as(model: type[M], request: Request) -> M:
         raise invalid(error) from error
 
 
-async def _json(request: Request, empty: Any) -> Any:
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_LIMIT_BYTES:
-                raise TooLarge(f"The body is larger than the limit of {BODY_LIMIT_BYTES:,} bytes. Send data as a file.")
-    except ClientDisconnect as error:
-        raise InvalidParams("The connection ended before the whole body had come. Send it again.") from error
+def _json(body: bytes, empty: Any) -> Any:
     if not body and empty is not None:
         return empty
-    _check_is_json(request.headers.get("content-type", ""))
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise fault("", f"the body is not JSON: {error}") from error
-    if _holds_nul(value):
-        raise fault("", "the body holds the character U+0000, which cannot be stored")
+    check_storable(value)
     return value
 
 
-def _check_is_json(said: str) -> None:
-    """Pass a body whose type is JSON, or that does not say what it is."""
-    kind = said.partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
+def check_is_json(request: Request) -> None:
+    """Pass a request whose body is JSON, or does not say what it is, or is none.
+
+    Raises:
+        WrongMediaType: it says that it is something else.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    if kind and not empty and kind != "application/json" and not kind.endswith("+json"):
         raise WrongMediaType(f"The body is {kind[:100]!r}. Send JSON, with `Content-Type: application/json`.")
+
+
+def check_storable(value: Any, pointer: str = "") -> None:
+    """Refuse a value of JSON that PostgreSQL does not store.
+
+    Raises:
+        InvalidParams: there is such a value in it.
+    """
+    try:
+        why = _unstorable(value)
+    except RecursionError:
+        why = "arrays and objects too deep in one another"
+    if why:
+        raise fault(pointer, f"the body holds {why}, which cannot be stored")
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_nul(member) for pair in value.items() for member in pair)
-    return any(map(_holds_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
+def _unstorable(value: Any) -> str | None:
+    if isinstance(value, str):
+        half = not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)
+        return "the character U+0000" if "\0" in value else "half of a character" if half else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "a number that is too large"
+    within = chain(value, value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(_unstorable, within)), None)
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+"""Reads JSON, and no more than that."""

@@ -17,12 +17,19 @@ from starlette.responses import Response
 
 from arqsvc import __version__
 from arqsvc.api.described import INTRODUCTION, TAGS, WEBHOOKS, Webhook, codes, title
+from arqsvc.api.idempotency import HEADER
 from arqsvc.api.kinds import DIALECT, summary
 from arqsvc.api.operation import ALWAYS, TAG, Operation
 from arqsvc.contract import Health, Job, Problem
 from arqsvc.jobs.declare import Params
 
 BASE = "/api/v1"
+IDEMPOTENCY_KEY = {
+    "type": "string",
+    "pattern": "^[!-~]{1,255}$",
+    "description": "Your own name for this request, such as a UUID: sent again with it, the request is answered as the "
+    "first time, and done once.",
+}
 REF = "#/components/schemas/{model}"
 SECURITY: dict[str, Any] = {
     "bearer": {
@@ -162,7 +169,7 @@ class _Described:
             "description": f"{doc}\n\nScope: `{one.scope.value}`.",
             "tags": [_tag(one)],
             "x-scope": one.scope.value,
-            "parameters": [*self._in_path(one.path), *self._in_query(one.query), *_in_headers(one.headers)],
+            "parameters": [*self._in_path(one.path), *self._in_query(one.query), *_in_headers(one)],
             "responses": {str(status): self._response(status, one.answers[status]) for status in sorted(one.answers)},
         }
         if one.body is not None:
@@ -262,11 +269,17 @@ def _of_kind(one: Operation, kind: type[Params], queues: Sequence[str]) -> Opera
     if "queue" in one.body.model_fields:
         fields["queue"] = (Literal[tuple(queues)] | None, one.body.model_fields["queue"])
     body = make(f"{name}Submission", __base__=one.body, __doc__=f"An order of {kind.kind}.", **fields)
-    job = make(
-        f"{name}Job", __base__=Job, __doc__=f"A job of {kind.kind} as it stands.",
-        kind=(Literal[kind.kind], ...), params=(kind, ...), result=(kind.result | None, ...),
-    )  # fmt: skip
-    answers = {status: job if answer is Job else answer for status, answer in one.answers.items()}
+
+    def typed(title: str, answer: Any) -> Any:
+        return make(
+            title, __base__=answer, __doc__=answer.__doc__,
+            kind=(Literal[kind.kind], ...), params=(kind, ...), result=(kind.result | None, ...),
+        )  # fmt: skip
+
+    answers = {
+        status: typed(f"{name}{answer.__name__}", answer) if _is_job(answer) else answer
+        for status, answer in one.answers.items()
+    }
     return replace(
         one,
         name=f"{one.name}.{kind.kind}",
@@ -275,6 +288,10 @@ def _of_kind(one: Operation, kind: type[Params], queues: Sequence[str]) -> Opera
         answers=answers,
         examples={str(number): {"params": dict(each)} for number, each in enumerate(kind.examples, 1)},
     )
+
+
+def _is_job(answer: Any) -> bool:
+    return isinstance(answer, type) and issubclass(answer, Job)
 
 
 def _parameter(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,7 +304,8 @@ def _parameter(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"schema": bare} | ({"description": schema["description"]} if "description" in schema else {})
 
 
-def _in_headers(headers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _in_headers(one: Operation) -> list[dict[str, Any]]:
+    headers = {**one.headers, HEADER: IDEMPOTENCY_KEY} if one.keeps else one.headers
     return [{"name": name, "in": "header", "required": False, **_parameter(each)} for name, each in headers.items()]
 
 

@@ -14,7 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from arqsvc.api.audit import note
+from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json
+from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.problems import fault
 from arqsvc.errors import InvalidParams
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
@@ -49,6 +52,10 @@ class Operation:
     """Request headers that it heeds, each with a JSON Schema that has a description."""
     errors: tuple[int, ...] = ()
     """Statuses of problems that it may answer beside those that every operation may, `ALWAYS`."""
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+    """Largest JSON body."""
+    repeatable: bool = True
+    """Whether an `Idempotency-Key` may keep the answer; not where that shows a secret."""
     audited: bool = True
     """Whether the audit log tells of it; what only reads is never told of."""
     examples: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +75,20 @@ class Operation:
         caller = await authenticate(request)
         caller.must(self.scope)
         self._check_query(request)
+        if isinstance(self.body, type):
+            check_is_json(request)
+        if HEADER in request.headers and self.method in {"POST", "PATCH"}:
+            if not self.keeps:
+                raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
+            return await once(request, caller, self.body_limit_bytes, lambda: self._do(request, caller))
+        return await self._do(request, caller)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it takes an `Idempotency-Key`."""
+        return self.repeatable and self.method in {"POST", "PATCH"} and not isinstance(self.body, str)
+
+    async def _do(self, request: Request, caller: Caller) -> Response:
         answer = await self.handler(request, caller)
         if self.audited and self.method != "GET":
             await note(caller, self.name, request)

@@ -1,6 +1,7 @@
 """Schemathesis reads /openapi.json and tries what it says, and what it does not allow, on the real API."""
 
 import asyncio
+import json
 import re
 import sys
 from pathlib import Path
@@ -21,24 +22,33 @@ enabled = false
 [generation]
 allow-x00 = false  # no text holds it, as the introduction says; a schema cannot
 
+[phases.coverage]
+unexpected-methods = ["DELETE", "OPTIONS", "PUT"]
+
 [[operations]]
 include-name = "GET /readyz"
 checks.not_a_server_error.enabled = false  # no worker is there, so that it says 503
 """
 ENDLESS = [one.path for one in OPERATIONS if STREAM in one.answers.values()]
 """Left out: streams, which end when a job does, and here none does. What they say is tested where they are."""
+UNTRIED = {"Idempotency-Key", "Prefer", "wait"}
+"""Parameters left out: a key that comes again with another body is refused, as it should be, and the others wait."""
 EXAMPLES = 4
 LIMIT_S = 110.0
 
 
 async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    described = tmp_path / "openapi.json"
     async with open_service(settings, {kind: PARAMS[kind] for kind in KINDS}) as service:
+        api = (await service.http.get("/openapi.json")).json()
+        for operation in (each for methods in api["paths"].values() for each in methods.values()):
+            operation["parameters"] = [one for one in operation["parameters"] if one["name"] not in UNTRIED]
+        described.write_text(json.dumps(api))
         program = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
             "--config-file", tmp_path / "schemathesis.toml",
-            "run", str(service.http.base_url.copy_with(path="/openapi.json")),
-            "--header", f"Authorization: Bearer {service.key}",
+            "run", described, "--url", str(service.http.base_url).rstrip("/"), "--header", f"Authorization: Bearer {service.key}",
             *(part for path in ENDLESS for part in ("--exclude-path", path)),
             "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES),
             "--seed", "1", "--generation-deterministic", "--no-color", "--request-timeout", "10",

@@ -71,8 +71,8 @@ async def test_many_are_acted_on_only_if_they_are_as_many_as_was_expected(api: S
     assert states == {"cancelled"}
     assert (await api.http.get(f"/jobs/{theirs['id']}", headers=other)).json()["state"] == "queued"
     for action, left in (("retry", "queued"), ("cancel", "cancelled"), ("pin", "cancelled"), ("unpin", "cancelled")):
-        wish = {"action": action, "filter": {"kind": "test.say"}, "expected": 5}
-        assert (await post(api, "/jobs:bulk", wish))["done"] == 5
+        body = {"action": action, "filter": {"kind": "test.say"}, "expected": 5}
+        assert (await post(api, "/jobs:bulk", body))["done"] == 5
         assert {(await api.client.job(job["id"]))["state"] for job in jobs} == {left}
     assert (await post(api, "/jobs:bulk", {"action": "delete", "filter": {"kind": "test.say"}, "expected": 5}))["done"]
     assert len(await api.client.jobs()) == 1

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from arqsvc.bio.accession import Kind, parse
 from arqsvc.jobs.declare import FileId, Params, Result, Retries, Step
@@ -138,6 +138,14 @@ class Analyze(
     examples=({"accession": "NC_000932.1"}, {"accession": "NC_000913.3", "genetic_code": 11}),
 ):
     """Measure, validate and draw an annotated genome: a GenBank flat file, plain or gzip, or an accession."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {name: {"type": "string"}}, "required": [name]} for name in ("file_id", "accession")
+            ]
+        }
+    )
 
     file_id: FileId | None = None
     """The uploaded `.gb`, `.gbk` or `.gbff` file; null with `accession`."""

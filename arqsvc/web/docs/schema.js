@@ -20,7 +20,7 @@ export class Schemas {
 
   /** Return the arms of a schema that are not null. */
   arms(schema) {
-    return (schema.anyOf ?? schema.oneOf ?? [schema]).filter((arm) => !isNull(arm));
+    return schema.properties ? [schema] : (schema.anyOf ?? schema.oneOf ?? [schema]).filter((arm) => !isNull(arm));
   }
 
   /** Return the type of a schema in words. */
