@@ -15,7 +15,7 @@ from arqsvc.contract import Kind, KindLimit, KindList, KindRetries, KindStep
 from arqsvc.errors import UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params
-from arqsvc.jobs.queue import routed
+from arqsvc.jobs.new import routed
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -277,7 +277,9 @@ def _of_kind(one: Operation, kind: type[Params], queues: Sequence[str]) -> Opera
         )  # fmt: skip
 
     answers = {
-        status: typed(f"{name}{answer.__name__}", answer) if _is_job(answer) else answer
+        status: typed(f"{name}{answer.__name__}", answer)
+        if isinstance(answer, type) and issubclass(answer, Job)
+        else answer
         for status, answer in one.answers.items()
     }
     return replace(
@@ -288,10 +290,6 @@ def _of_kind(one: Operation, kind: type[Params], queues: Sequence[str]) -> Opera
         answers=answers,
         examples={str(number): {"params": dict(each)} for number, each in enumerate(kind.examples, 1)},
     )
-
-
-def _is_job(answer: Any) -> bool:
-    return isinstance(answer, type) and issubclass(answer, Job)
 
 
 def _parameter(schema: Mapping[str, Any]) -> dict[str, Any]:

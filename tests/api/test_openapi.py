@@ -52,8 +52,7 @@ def references(value: Any) -> Iterator[str]:
 
 def test_it_is_a_valid_description() -> None:
     jsonschema_rs.validate(OPENAPI_31, API)
-    for name, one in SCHEMAS.items():
-        jsonschema_rs.meta.validate(one), name
+    assert [name for name, one in SCHEMAS.items() if not jsonschema_rs.meta.is_valid(one)] == []
     for reference in references(API):
         target: Any = API
         for part in reference.removeprefix("#/").split("/"):
@@ -136,7 +135,7 @@ async def test_a_query_parameter_that_nobody_knows_is_refused(api: Service, path
 async def test_a_wrong_method_is_answered_with_those_that_there_are(api: Service) -> None:
     job = (await api.http.post("/jobs/test.say", json={"params": {"text": "x"}})).json()["id"]
     for method, path, allowed in (
-        ("PUT", "/jobs", {"GET", "HEAD"}),
+        ("PUT", "/jobs", {"GET", "HEAD", "POST"}),
         ("GET", "/jobs/test.say", {"POST"}),
         ("DELETE", "/jobs/test.say", {"POST"}),
         ("PATCH", "/jobs/test.say", {"POST"}),

@@ -48,7 +48,8 @@ async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) ->
         program = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
             "--config-file", tmp_path / "schemathesis.toml",
-            "run", described, "--url", str(service.http.base_url).rstrip("/"), "--header", f"Authorization: Bearer {service.key}",
+            "run", described, "--url", str(service.http.base_url).rstrip("/"),
+            "--header", f"Authorization: Bearer {service.key}",
             *(part for path in ENDLESS for part in ("--exclude-path", path)),
             "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES),
             "--seed", "1", "--generation-deterministic", "--no-color", "--request-timeout", "10",
