@@ -51,7 +51,7 @@ export class Schemas {
     for (const arm of this.arms(schema).map((one) => this.read(one))) {
       if (arm.enum) said.push(choice(arm.enum));
       said.push(range(arm.minimum ?? arm.exclusiveMinimum, arm.maximum ?? arm.exclusiveMaximum, ""));
-      said.push(range(arm.minLength, arm.maxLength, " characters"), range(arm.minItems, arm.maxItems, " items"));
+      said.push(range(arm.minLength, arm.maxLength, " characters"), range(arm.minItems > 1 ? arm.minItems : null, arm.maxItems, " items"));
       if (arm.pattern) said.push(`matches ${arm.pattern}`);
       if (arm.type === "array" && arm.items) said.push(this.bounds(arm.items));
       if (arm.examples && arm.type !== "object") said.push(`such as ${arm.examples.map((e) => JSON.stringify(e)).join(", ")}`);
