@@ -28,6 +28,7 @@ from arqsvc.api import (
     queues,
     submit,
     tasks,
+    wes,
     workers,
 )
 from arqsvc.api.methods import on_wrong_method
@@ -94,6 +95,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
+            Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
             Route("/openapi.json", described.answer, methods=["GET"]),

@@ -1,5 +1,7 @@
 """POST /api/v1/jobs/{kind}: one job, from the request to its row and its place in a queue."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from starlette.requests import Request
@@ -14,6 +16,7 @@ from arqsvc.api.shown import shown_job, shown_jobs
 from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
 from arqsvc.contract import Job, Submitted
+from arqsvc.jobs.declare import Params
 from arqsvc.jobs.dedupe import write_once
 from arqsvc.jobs.record import FINAL, JobRecord
 from arqsvc.jobs.waiting import needs_of
@@ -34,23 +37,45 @@ async def submit(request: Request, caller: Caller) -> Response:
     request can be repeated for a day, and submits one job.
     """
     kind = known_kind(request, request.path_params["kind"])
-    said = await body_as(Submission, request)
+    return await accepted(request, await accept(request, caller, kind, await body_as(Submission, request)))
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that was submitted."""
+
+    job: UUID
+    new: bool
+    """Whether it was written for this; else it was there already, and does the same work."""
+    queues: Sequence[str]
+    """Its queue, and those of what it needs."""
+
+
+async def accept(
+    request: Request, caller: Caller, kind: type[Params], said: Submission, *, parent: UUID | None = None
+) -> Accepted:
+    """Check a submission, write it, and queue it.
+
+    Raises:
+        InvalidParams: something is wrong with it; each fault with a JSON Pointer.
+        Conflict: its queue takes in no new jobs, or `dedupe` refuses it.
+    """
     params = await checked(kind, said, caller, queues_of(request) if said.queue is not None else ())
     queue, outlook = queue_of(request), outlook_of(request)
-    jobs = queue.new_jobs(params, caller.project, said.options(caller), job_ids(request))
+    options = replace(said.options(caller), parent=parent)
+    jobs = queue.new_jobs(params, caller.project, options, job_ids(request))
     queues = [job.queue for job in jobs]
     await outlook.look(queues)
     outlook.take_in(queues)
-    new = True
     if said.dedupe:
         job, new = await write_once(queue, jobs, said.dedupe)
-    else:
-        job = await queue.write(jobs)
-    return await _answer(request, job, new=new, queues=queues)
+        return Accepted(job, new, queues)
+    return Accepted(await queue.write(jobs), new=True, queues=queues)
 
 
-async def _answer(request: Request, job: UUID, *, new: bool, queues: list[str]) -> Response:
-    """Answer with a job, once it has ended if the client prefers that."""
+async def accepted(request: Request, accepted: Accepted) -> Response:
+    """Answer with a job that was submitted, once it has ended if the client prefers that."""
+    job, new, queues = accepted.job, accepted.new, accepted.queues
     headers = {"Location": f"/api/v1/jobs/{job}"}
     if (wait_s := preferred_wait_s(request)) is not None:
         await until_ended(request, job, wait_s)

@@ -36,6 +36,8 @@ class Options:
     webhook: Mapping[str, Any] | None = None
     dedupe: str | None = None
     """What it is the same work as; see `dedupe.py`."""
+    parent: UUID | None = None
+    """The job that it does again."""
     submitted_by: str | None = None
     """The name of the key that asks for it."""
 
@@ -114,7 +116,7 @@ def new_jobs(
         priority=options.priority or kind.priority, shared=shared, limits=params.limits(),
         needs=[jobs[-1].id for jobs in needed], timeout_s=options.timeout_s, delay_s=options.delay_s,
         run_at=options.run_at, tags=options.tags or None, dedupe=options.dedupe, webhook=options.webhook,
-        submitted_by=options.submitted_by,
+        parent=options.parent, submitted_by=options.submitted_by,
     )  # fmt: skip
     return [*(job for jobs in needed for job in jobs), job]
 
