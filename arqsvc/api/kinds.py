@@ -6,6 +6,8 @@ from inspect import cleandoc
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DictSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +18,16 @@ from arqsvc.errors import UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.new import routed
+
+
+class Schemas(GenerateJsonSchema):
+    """Says of objects whose names must fit a pattern that they have no others, which pydantic leaves open."""
+
+    def dict_schema(self, schema: DictSchema) -> JsonSchemaValue:
+        """Return the schema of a dict."""
+        made = super().dict_schema(schema)
+        return {**made, "additionalProperties": False} if "patternProperties" in made else made
+
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -80,7 +92,7 @@ def _limits(params: type[Params]) -> list[KindLimit] | None:
 
 
 def _schema(model: type[BaseModel], **how: Any) -> dict[str, Any]:
-    return {"$schema": DIALECT, **TypeAdapter(model).json_schema(**how)}
+    return {"$schema": DIALECT, **TypeAdapter(model).json_schema(schema_generator=Schemas, **how)}
 
 
 OPERATIONS = (list_kinds, show_kind)

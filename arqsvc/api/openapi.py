@@ -18,7 +18,7 @@ from starlette.responses import Response
 from arqsvc import __version__
 from arqsvc.api.described import INTRODUCTION, TAGS, WEBHOOKS, Webhook, codes, title
 from arqsvc.api.idempotency import HEADER
-from arqsvc.api.kinds import DIALECT, summary
+from arqsvc.api.kinds import DIALECT, Schemas, summary
 from arqsvc.api.operation import ALWAYS, TAG, Operation
 from arqsvc.contract import Health, Job, Problem
 from arqsvc.jobs.declare import Params
@@ -121,7 +121,7 @@ class _Described:
             models |= {(kind.result, "serialization")} if kind else set()
         models |= {(hook.message, "serialization") for hook in WEBHOOKS}
         ordered = sorted(models, key=lambda pair: (pair[0].__module__, pair[0].__qualname__, pair[1]))
-        refs, defs = models_json_schema(ordered, ref_template=REF)
+        refs, defs = models_json_schema(ordered, ref_template=REF, schema_generator=Schemas)
         self._refs: Mapping[Any, JsonSchemaValue] = refs
         self.schemas: dict[str, Any] = defs["$defs"]
 

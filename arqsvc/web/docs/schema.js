@@ -39,7 +39,7 @@ export class Schemas {
     if (schema.enum) return "choice";
     if (schema.type === "array") return `list of ${schema.items ? this.type(schema.items) : "any"}`;
     if (schema.type === "object" && !schema.properties) {
-      const inner = schema.additionalProperties;
+      const inner = schema.additionalProperties || Object.values(schema.patternProperties ?? {})[0];
       return inner && inner !== true ? `object of ${this.type(inner)}` : "object";
     }
     return [schema.type ?? "any", schema.format && `(${schema.format})`].filter(Boolean).join(" ");
