@@ -166,9 +166,10 @@ class _Described:
         described: dict[str, Any] = {
             "operationId": one.name,
             "summary": summary(doc),
-            "description": f"{doc}\n\nScope: `{one.scope.value}`.",
+            "description": f"{doc}\n\n{_needs(one)}",
             "tags": [_tag(one)],
-            "x-scope": one.scope.value,
+            **({"x-scope": one.scope.value} if one.scope else {}),
+            **({"security": []} if one.public else {}),
             "parameters": [*self._in_path(one.path), *self._in_query(one.query), *_in_headers(one)],
             "responses": {str(status): self._response(status, one.answers[status]) for status in sorted(one.answers)},
         }
@@ -310,7 +311,15 @@ def _in_headers(one: Operation) -> list[dict[str, Any]]:
 def _problems(one: Operation) -> list[int]:
     """Return the statuses of the problems that an operation may answer."""
     of_body = (413, 415) if isinstance(one.body, type) else ()
-    return sorted({*ALWAYS, *one.errors, *of_body} - one.answers.keys())
+    always = {422, 503} if one.public else ALWAYS
+    return sorted({*always, *one.errors, *of_body} - one.answers.keys())
+
+
+def _needs(one: Operation) -> str:
+    """Return what a key must have for an operation, in words."""
+    if one.public:
+        return "Needs no key."
+    return f"Scope: `{one.scope.value}`." if one.scope else "Any key may."
 
 
 def _meaning(status: int, answer: type[BaseModel] | str | None) -> str:

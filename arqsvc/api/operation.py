@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import getdoc
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -15,12 +16,15 @@ from starlette.routing import Route
 
 from arqsvc.api.audit import note
 from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json
+from arqsvc.api.gate import authenticate, headers_of
 from arqsvc.api.idempotency import HEADER, once
-from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.problems import fault
 from arqsvc.errors import InvalidParams
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
+NOBODY = Caller(UUID(int=0), "", "nobody", frozenset(), None)
+"""Who calls a public operation."""
 Answers = Mapping[int, type[BaseModel] | str | None]
 """By status: the type of the JSON body, the media type of another body, or None for no body."""
 ALWAYS = (401, 403, 422, 429, 503)
@@ -39,8 +43,8 @@ class Operation:
     method: str
     path: str
     """Below `/api/v1`."""
-    scope: Scope
-    """What the caller's key must have."""
+    scope: Scope | None
+    """What the caller's key must have; None where any key will do."""
     handler: Handler
     answers: Answers
     body: type[BaseModel] | str | None = None
@@ -50,6 +54,8 @@ class Operation:
     """The parameters of the query; others are refused, unless its config lets `extra` in."""
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Request headers that it heeds, each with a JSON Schema that has a description."""
+    public: bool = False
+    """Whether it needs no key."""
     errors: tuple[int, ...] = ()
     """Statuses of problems that it may answer beside those that every operation may, `ALWAYS`."""
     body_limit_bytes: int = BODY_LIMIT_BYTES
@@ -72,8 +78,16 @@ class Operation:
 
     async def answer(self, request: Request) -> Response:
         """Let in who may, and do it."""
+        if self.public:
+            return await self.handler(request, NOBODY)
         caller = await authenticate(request)
-        caller.must(self.scope)
+        if self.scope:
+            caller.must(self.scope)
+        answer = await self._once_or_more(request, caller)
+        answer.headers.update(headers_of(request))
+        return answer
+
+    async def _once_or_more(self, request: Request, caller: Caller) -> Response:
         self._check_query(request)
         if isinstance(self.body, type):
             check_is_json(request)
@@ -112,7 +126,7 @@ class Operation:
 
 
 def operation(
-    name: str, method: str, path: str, scope: Scope, answers: Answers, **described: Any
+    name: str, method: str, path: str, scope: Scope | None, answers: Answers, **described: Any
 ) -> Callable[[Handler], Operation]:
     """Make the function below it an operation; its docstring is what the documentation says."""
 
