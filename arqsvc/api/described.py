@@ -82,8 +82,12 @@ TAGS: Mapping[str, str] = {
     "queues": "Where jobs wait. A queue is shared by all projects.",
     "tasks": "The same jobs, for front ends that were written for a Celery service.",
     "workers": "The processes that do jobs.",
+    "scaling": "How many workers there should be, for what starts and stops them.",
     "webhooks": "Addresses that are told what happens to jobs.",
+    "deliveries": "What was sent to them, and what came of it.",
     "keys": "Keys, and what each may do.",
+    "projects": "What jobs, files and keys belong to, and how much of it a project may have.",
+    "session": "How a browser is let in.",
     "audit": "Who did what.",
     "health": "Whether the service works; for load balancers and monitors. These need no key.",
 }

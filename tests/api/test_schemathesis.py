@@ -42,6 +42,8 @@ checks.not_a_server_error.enabled = false  # no worker is there, so that it says
 """
 ENDLESS = [one.path for one in OPERATIONS if STREAM in one.answers.values()]
 """Left out: streams, which end when a job does, and here none does. What they say is tested where they are."""
+OWN_KEY = ["/keys/{id}", "/keys/{id}/rotate"]
+"""Left out: they would take away the key that all requests have, for a list of keys holds its id."""
 UNTRIED = {"Idempotency-Key", "Prefer", "wait"}
 """Parameters left out: a key that comes again with another body is refused, as it should be, and the others wait."""
 EXAMPLES = 4
@@ -54,7 +56,8 @@ async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) ->
     asyncio.get_running_loop().set_debug(False)  # a thousand requests: it would take twice as long
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     described = tmp_path / "openapi.json"
-    async with open_service(settings, {kind: PARAMS[kind] for kind in KINDS}) as service:
+    unbounded = settings.model_copy(update={"requests_per_minute": 0})
+    async with open_service(unbounded, {kind: PARAMS[kind] for kind in KINDS}) as service:
         api = (await service.http.get("/openapi.json")).json()
         for operation in (each for methods in api["paths"].values() for each in methods.values()):
             operation["parameters"] = [one for one in operation["parameters"] if one["name"] not in UNTRIED]
@@ -64,7 +67,7 @@ async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) ->
             "--config-file", tmp_path / "schemathesis.toml",
             "run", described, "--url", str(service.http.base_url).rstrip("/"),
             "--header", f"Authorization: Bearer {service.key}",
-            *(part for path in ENDLESS for part in ("--exclude-path", path)),
+            *(part for path in ENDLESS + OWN_KEY for part in ("--exclude-path", path)),
             "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES),
             "--seed", "1", "--generation-deterministic", "--no-color", "--request-timeout", "10",
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -80,4 +83,4 @@ async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) ->
     tested = re.search(r"Tested: (\d+)", said)
     assert program.returncode == 0, said[said.find("= FAILURES") :]
     assert tested, said
-    assert int(tested[1]) > len(OPERATIONS) - len(ENDLESS)
+    assert int(tested[1]) > len(OPERATIONS) - len(ENDLESS + OWN_KEY)
