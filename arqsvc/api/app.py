@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from arqsvc.api import (
     idempotency,
     jobs,
     keyring,
+    kinds,
     metrics,
     observed,
     problems,
@@ -39,6 +41,8 @@ from arqsvc.api import (
     workers,
 )
 from arqsvc.api.gate import Gate, gate_of
+from arqsvc.api.methods import on_wrong_method
+from arqsvc.api.openapi import OpenApi
 from arqsvc.api.sites import cors
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
 from arqsvc.errors import ArqsvcError
@@ -49,11 +53,12 @@ from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.outlook import Outlook
-from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.jobs.quota import Quotas
 from arqsvc.settings import Settings
 
 PARTS = (
+    kinds,
     submit,
     batches,
     jobs,
@@ -113,12 +118,14 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             async with supervised(loops):
                 yield
 
+    described = OpenApi(OPERATIONS, params, known_queues(params, settings.routed))
     seen = observed.Seen()
     api = [
         *(each.route() for each in OPERATIONS),
         WebSocketRoute("/jobs/{id}/events", events.socket),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
+        Route("/openapi.json", described.answer, methods=["GET"]),
     ]
     return Starlette(
         routes=[
@@ -126,6 +133,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
+            Route("/openapi.json", described.answer, methods=["GET"]),
             Route("/metrics", metrics.metrics, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
             Route("/problems/{code}", problems.describe, methods=["GET"]),
@@ -134,6 +142,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         exception_handlers={
             ArqsvcError: problems.on_error,
             HTTPException: problems.on_http_exception,
+            HTTPStatus.METHOD_NOT_ALLOWED: on_wrong_method,
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },

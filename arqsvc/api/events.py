@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+from pydantic import BaseModel, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -13,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from arqsvc.api.gate import authenticate
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
-from arqsvc.api.operation import operation
+from arqsvc.api.operation import STREAM, operation
 from arqsvc.api.problems import fault, on_error
 from arqsvc.errors import ArqsvcError
 from arqsvc.infra import Infra
@@ -25,12 +26,23 @@ SEND_S = 60
 """Seconds for which a reader may stand still."""
 NO_STORE = {"Cache-Control": "no-store"}
 RETRY_MS = 3000
+EVENT_ID = r"^([0-9]{1,9}(\.[0-9]{1,9})?)?$"
 TOLD_ALL = 1000
 """WebSocket close code: the job has ended and all was told."""
 
 
+AFTER = {"type": "string", "pattern": EVENT_ID, "description": "The id of the last event that was seen."}
+
+
+class After(BaseModel):
+    """The query of a stream of events."""
+
+    after: str | None = Field(default=None, pattern=EVENT_ID, description="As `Last-Event-ID`, which goes before it.")
+
+
 @operation(
-    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: "text/event-stream", 204: None}, errors=(404,)
+    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: STREAM, 204: None}, errors=(404,),
+    query=After, headers={"Last-Event-ID": AFTER},
 )  # fmt: skip
 async def stream(request: Request, caller: Caller) -> Response:
     """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.

@@ -1,7 +1,10 @@
 """Jobs over HTTP: list and show. `submit.py` makes one; what may be done with one is in `actions.py`."""
 
+from http import HTTPStatus
 from uuid import UUID
 
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -35,15 +38,24 @@ async def show(request: Request, caller: Caller) -> Response:
     return await answer_job(request, job.id, caller)
 
 
-@operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage})
+class Listing(BaseModel):
+    """The query of a list of jobs."""
+
+    state: list[State] | None = None
+    kind: list[str] | None = None
+    cursor: UUID | None = None
+    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE)
+
+
+@operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage}, query=Listing)
 async def list_jobs(request: Request, caller: Caller) -> Response:
     """List jobs, the newest first."""
     query = JobRecord.filter(project=caller.project)
-    if states := request.query_params.get("state"):
+    if (states := request.query_params.get("state")) is not None:
         query = query.filter(state__in=[_state(state) for state in states.split(",")])
-    if kinds := request.query_params.get("kind"):
+    if (kinds := request.query_params.get("kind")) is not None:
         query = query.filter(kind__in=[_known_kind(request, kind) for kind in kinds.split(",")])
-    if cursor := request.query_params.get("cursor"):
+    if (cursor := request.query_params.get("cursor")) is not None:
         query = query.filter(id__lt=_uuid(cursor, "/cursor"))
     limit = _limit(request.query_params.get("limit"))
     found = await query.order_by("-id").limit(limit + 1)
@@ -64,6 +76,8 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
         job = await JobRecord.get_or_none(id=UUID(text), project=caller.project)
     except ValueError:
         job = None
+        if text in connection.app.state.params:  # the path of a kind, at which jobs are submitted
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"}) from None
     if job is None:
         raise NotFound(f"There is no job {text[:60]}. GET /api/v1/jobs lists yours.")
     return job
