@@ -1,4 +1,4 @@
-"""Jobs over HTTP: POST /api/v1/jobs/{kind}, GET, list, cancel, retry."""
+"""What is done to jobs over HTTP: POST /api/v1/jobs/{kind}, cancel, retry."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,17 +13,14 @@ from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault, invalid
 from arqsvc.api.shown import shown_job, shown_jobs
-from arqsvc.contract import Job, JobPage
-from arqsvc.errors import InvalidParams, NotFound, UnknownKind
+from arqsvc.contract import Job
+from arqsvc.errors import NotFound, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.files import find_file
 from arqsvc.jobs.queue import JobQueue, Options, known_queues
-from arqsvc.jobs.record import JobRecord, State
+from arqsvc.jobs.record import JobRecord
 from arqsvc.jobs.waiting import needs_of
-
-PAGE = 50
-LARGEST_PAGE = 500
 
 
 class Submission(BaseModel):
@@ -54,30 +51,6 @@ async def submit(request: Request, caller: Caller) -> Response:
     return reply(shown_job(await JobRecord.get(id=job), needs), 202, {"Location": f"/api/v1/jobs/{job}"})
 
 
-@operation("jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job}, errors=(404,))
-async def show(request: Request, caller: Caller) -> Response:
-    """Return a job as it stands, with its attempts and files."""
-    return await _answer(request, (await find_job(request, caller)).id, caller)
-
-
-@operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage})
-async def list_jobs(request: Request, caller: Caller) -> Response:
-    """List jobs, the newest first."""
-    query = JobRecord.filter(project=caller.project)
-    if states := request.query_params.get("state"):
-        query = query.filter(state__in=[_state(state) for state in states.split(",")])
-    if kinds := request.query_params.get("kind"):
-        query = query.filter(kind__in=[_known_kind(request, kind) for kind in kinds.split(",")])
-    if cursor := request.query_params.get("cursor"):
-        query = query.filter(id__lt=_uuid(cursor, "/cursor"))
-    limit = _limit(request.query_params.get("limit"))
-    found = await query.order_by("-id").limit(limit + 1)
-    page = found[:limit]
-    more = len(found) > limit
-    shown = await shown_jobs(_infra(request), page)
-    return reply(JobPage(items=shown, next_cursor=str(page[-1].id) if more else None))
-
-
 @operation(
     "jobs.cancel", "POST", "/jobs/{id}/cancel", Scope.CANCEL, {202: Job},
     body=Reason, body_needed=False, errors=(404, 409),
@@ -104,14 +77,18 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     Raises:
         NotFound: there is none, or it is another's.
     """
-    text = connection.path_params["id"]
     try:
-        job = await JobRecord.get_or_none(id=UUID(text), project=caller.project)
+        job = await JobRecord.get_or_none(id=UUID(connection.path_params["id"]), project=caller.project)
     except ValueError:
         job = None
     if job is None:
-        raise NotFound(f"There is no job {text[:60]}. GET /api/v1/jobs lists yours.")
+        raise no_job(connection)
     return job
+
+
+def no_job(connection: HTTPConnection) -> NotFound:
+    """Return the error that says that the job which the path names is none of the caller's."""
+    return NotFound(f"There is no job {connection.path_params['id'][:60]}. GET /api/v1/jobs lists yours.")
 
 
 async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
@@ -154,36 +131,4 @@ def _kind(request: Request, name: str) -> type[Params]:
     return known[name]
 
 
-def _known_kind(request: Request, name: str) -> str:
-    try:
-        return _kind(request, name).kind
-    except UnknownKind as error:
-        raise fault("/kind", error.detail) from error
-
-
-def _state(text: str) -> State:
-    try:
-        return State(text)
-    except ValueError as error:
-        raise fault("/state", f"{text[:40]!r} is not a state. States: {', '.join(State)}.") from error
-
-
-def _uuid(text: str, pointer: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise fault(pointer, f"{text[:60]!r} is not one that a list returned.") from error
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE
-    if len(text) > 4 or not text.isdecimal() or not 1 <= int(text) <= LARGEST_PAGE:
-        raise InvalidParams(
-            f"limit={text[:20]!r} is not in 1..{LARGEST_PAGE}.",
-            errors=[{"pointer": "/limit", "detail": f"must be in 1..{LARGEST_PAGE}"}],
-        )
-    return int(text)
-
-
-OPERATIONS = (submit, list_jobs, show, cancel, retry)
+OPERATIONS = (submit, cancel, retry)

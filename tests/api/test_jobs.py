@@ -10,7 +10,7 @@ from tests.service import Service
 
 JOB = {"pinned", "tags", "submitted_by", "parent_id",
     "id", "kind", "state", "reason", "params", "result", "error", "progress", "attempt", "tries", "queue", "priority",
-    "created_at", "due_at", "started_at", "finished_at", "cancel_requested_at", "cancel_reason", "needs", "attempts",
+    "created_at", "due_at", "started_at", "finished_at", "cancel_requested_at", "cancel_reason", "needs", "waiting", "left_s", "attempts",
     "files",
 }  # fmt: skip
 
