@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, problems, queues, reading, tasks
+from arqsvc.api import events, files, health, jobs, keys, logs, problems, queues, reading, tasks
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
@@ -23,7 +23,7 @@ from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
 OPERATIONS = (
-    *reading.OPERATIONS, *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS,
+    *reading.OPERATIONS, *logs.OPERATIONS, *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS,
     *tasks.OPERATIONS,
 )  # fmt: skip
 """All that the API does below `/api/v1` for who has a key."""

@@ -21,6 +21,7 @@ from arqsvc.jobs import ledger
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Result
 from arqsvc.jobs.events import ProgressSender, ProgressWriter
+from arqsvc.jobs.joblog import JobLog, secrets_of
 from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.move import Claimed
 from arqsvc.jobs.queue import JobQueue
@@ -67,6 +68,7 @@ class Runner:
         self._means, self._worker, self._queue = means, worker, queue
         self._progress = ProgressSender(means.infra.redis)
         self.recorder = Recorder(queue)
+        self.log = JobLog(secrets_of([means.infra.settings, *means.settings.values()]))
         self._runs: dict[UUID, Run] = {}
         """What was claimed here and whose end is not recorded yet."""
         self._open: dict[tuple[str, str | None], Run] = {}
@@ -78,7 +80,7 @@ class Runner:
     @property
     def loops(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """What must run for as long as attempts do."""
-        return [("progress", self._progress.run), ("recorder", self.recorder.run)]
+        return [("progress", self._progress.run), ("recorder", self.recorder.run), ("log", self.log.run)]
 
     async def alone(self) -> None:
         """Return once no coroutine goes on that was given up."""
@@ -193,9 +195,10 @@ class Runner:
         if claimed.shared:
             self._open[claimed.kind, claimed.shared] = run
         settings, begun_at = means.infra.settings, loop.time()
+        memory_bytes = (job and job.params.memory_bytes) or settings.child_memory_bytes
         context = JobContext(
             claimed.id, claimed.project, claimed.attempt, claimed.checkpoint, settings, means.http, means.infra.storage,
-            scratch, means.pool, means.settings, run, (job and job.params.memory_bytes) or settings.child_memory_bytes,
+            scratch, means.pool, means.settings, self.log, run, memory_bytes,
         )  # fmt: skip
 
         def ended(outcome: Outcome) -> None:
@@ -208,6 +211,7 @@ class Runner:
             self.left += 1
             ended(TimeoutError())
 
+        self.log.belongs_to(run)
         run.begin(Times.of(job, claimed, settings.cancel_grace_s), given_up)
         outcome: Outcome = Interrupted()
         try:
@@ -264,6 +268,7 @@ class Runner:
     def _record(self, member: Claimed, end: Ending, context: JobContext | None, kept: Mapping[str, Any] | None) -> None:
         """Have recorded how the attempt of one job ended."""
         peak, cpu_s = (context.peak_memory_bytes, context.cpu_s) if context else (None, None)
+        self.log.ended(member.id, member.attempt)
         files = _files(context.files) if context and end.state == State.SUCCEEDED else ()
         ended = Ended(member.id, member.attempt, end, kept, peak, cpu_s, files)
         self.recorder.add(

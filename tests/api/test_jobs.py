@@ -10,8 +10,8 @@ from tests.service import Service
 
 JOB = {"pinned", "tags", "submitted_by", "parent_id",
     "id", "kind", "state", "reason", "params", "result", "error", "progress", "attempt", "tries", "queue", "priority",
-    "created_at", "due_at", "started_at", "finished_at", "cancel_requested_at", "cancel_reason", "needs", "waiting", "left_s", "attempts",
-    "files",
+    "created_at", "due_at", "started_at", "finished_at", "cancel_requested_at", "cancel_reason", "needs", "attempts",
+    "files", "waiting", "left_s",
 }  # fmt: skip
 
 
