@@ -12,7 +12,22 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, logs, problems, queues, reading, tasks
+from arqsvc.api import (
+    actions,
+    audit_log,
+    bulk,
+    events,
+    files,
+    health,
+    jobs,
+    keys,
+    logs,
+    problems,
+    queues,
+    reading,
+    tasks,
+    workers,
+)
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
@@ -22,10 +37,20 @@ from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
-OPERATIONS = (
-    *reading.OPERATIONS, *logs.OPERATIONS, *jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS,
-    *tasks.OPERATIONS,
-)  # fmt: skip
+PARTS = (
+    reading,
+    logs,
+    jobs,
+    actions,
+    bulk,
+    events,
+    files,
+    queues,
+    workers,
+    audit_log,
+    tasks,
+)
+OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {

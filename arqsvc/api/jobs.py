@@ -1,4 +1,4 @@
-"""What is done to jobs over HTTP: POST /api/v1/jobs/{kind}, cancel, retry."""
+"""Jobs over HTTP: submit. How they are read stands in `reading.py`, what may be done with one in `actions.py`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from arqsvc.api.bodies import Reason, body_as
+from arqsvc.api.bodies import body_as
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault, invalid
@@ -35,7 +35,16 @@ class Submission(BaseModel):
     delay_s: float | None = Field(default=None, ge=0, le=366 * 86_400)
 
 
-@operation("jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {202: Job}, body=Submission, errors=(404, 409, 413))
+@operation(
+    "jobs.submit",
+    "POST",
+    "/jobs/{kind}",
+    Scope.SUBMIT,
+    {202: Job},
+    body=Submission,
+    audited=False,
+    errors=(404, 409, 413),
+)
 async def submit(request: Request, caller: Caller) -> Response:
     """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more."""
     kind = _kind(request, request.path_params["kind"])
@@ -43,32 +52,12 @@ async def submit(request: Request, caller: Caller) -> Response:
     params = _parsed(kind, submission.params)
     await _check_files(params, caller)
     options = Options(**submission.model_dump(exclude={"params"}))
-    known = known_queues(request.app.state.params, _infra(request).settings.routed)
+    known = known_queues(request.app.state.params, infra_of(request).settings.routed)
     if options.queue and options.queue not in known:
         raise fault("/queue", f"{options.queue[:64]!r} is not a queue. Queues: {', '.join(known)}.")
-    job = await _queue(request).submit(params, project=caller.project, options=options)
+    job = await queue_of(request).submit(params, project=caller.project, options=options)
     needs = await needs_of([job]) if params.needs() else []
     return reply(shown_job(await JobRecord.get(id=job), needs), 202, {"Location": f"/api/v1/jobs/{job}"})
-
-
-@operation(
-    "jobs.cancel", "POST", "/jobs/{id}/cancel", Scope.CANCEL, {202: Job},
-    body=Reason, body_needed=False, errors=(404, 409),
-)  # fmt: skip
-async def cancel(request: Request, caller: Caller) -> Response:
-    """Cancel a job: at once while it waits, else its worker is told to end it; 409 once it has ended."""
-    job = await find_job(request, caller)
-    asked = await body_as(Reason, request, empty={})
-    await _queue(request).cancel(job.id, asked.reason)
-    return await _answer(request, job.id, caller, status=202)
-
-
-@operation("jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409))
-async def retry(request: Request, caller: Caller) -> Response:
-    """Queue a failed or cancelled job again, with all its tries; 409 in another state."""
-    job = await find_job(request, caller)
-    await _queue(request).retry(job.id)
-    return await _answer(request, job.id, caller, status=202)
 
 
 async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
@@ -91,9 +80,10 @@ def no_job(connection: HTTPConnection) -> NotFound:
     return NotFound(f"There is no job {connection.path_params['id'][:60]}. GET /api/v1/jobs lists yours.")
 
 
-async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
+async def answer_job(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
+    """Answer with a job as it stands."""
     row = await JobRecord.get(id=job, project=caller.project)
-    (shown,) = await shown_jobs(_infra(request), [row])
+    (shown,) = await shown_jobs(infra_of(request), [row])
     return reply(shown, status, {"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
 
 
@@ -114,12 +104,14 @@ async def _check_files(params: Params, caller: Caller) -> None:
                 raise fault(f"/params/{name}", error.detail) from error
 
 
-def _queue(request: Request) -> JobQueue:
+def queue_of(request: Request) -> JobQueue:
+    """Return where the application submits jobs."""
     queue: JobQueue = request.app.state.queue
     return queue
 
 
-def _infra(request: Request) -> Infra:
+def infra_of(request: Request) -> Infra:
+    """Return what the application has open."""
     infra: Infra = request.app.state.infra
     return infra
 
@@ -131,4 +123,4 @@ def _kind(request: Request, name: str) -> type[Params]:
     return known[name]
 
 
-OPERATIONS = (submit, cancel, retry)
+OPERATIONS = (submit,)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from arqsvc.api.audit import note
 from arqsvc.api.keys import Caller, Scope, authenticate
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
@@ -39,6 +40,8 @@ class Operation:
     query: type[BaseModel] | None = None
     errors: tuple[int, ...] = ()
     """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 503."""
+    audited: bool = True
+    """Whether the audit log tells of it; what only reads is never told of."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Bodies by name; each is accepted as it stands."""
 
@@ -55,7 +58,10 @@ class Operation:
         """Let in who may, and do it."""
         caller = await authenticate(request)
         caller.must(self.scope)
-        return await self.handler(request, caller)
+        answer = await self.handler(request, caller)
+        if self.audited and self.method != "GET":
+            await note(caller, self.name, request)
+        return answer
 
 
 def operation(

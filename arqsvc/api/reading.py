@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from arqsvc import __version__
 from arqsvc.api.etag import known, tag_of, tagged
-from arqsvc.api.jobs import find_job, no_job
+from arqsvc.api.jobs import find_job, infra_of, no_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
@@ -77,7 +77,7 @@ async def list_jobs(request: Request, caller: Caller) -> Response:
     order = listing.Order(_after(query), query.sort == "-created", query.limit)
     ids, last = await listing.page(caller.project, query, order)
     jobs, brief = await listing.read(ids, brief=query.view == "brief"), query.view == "brief"
-    infra: Infra = request.app.state.infra
+    infra = infra_of(request)
     if brief:
         progress = await latest_progress(infra.redis, jobs)
         shown = [shown_job(job, kept=progress.get(job.id)) for job in jobs]
@@ -112,7 +112,7 @@ async def show(request: Request, caller: Caller) -> Response:
 
     `If-None-Match` is heeded: asking again whether something has changed costs little.
     """
-    infra: Infra = request.app.state.infra
+    infra = infra_of(request)
     tag = await _tag(infra, request, caller)
     if tag and (unchanged := known(request, tag)):
         return unchanged

@@ -36,6 +36,8 @@ NEWS = "arqsvc:news"
 """Channel that tells workers at once what they would find out at their next look into the ledger."""
 PAGE = 500
 PAGES_A_LOOK = 20
+MOST_LOGGED = 20
+"""Ids that one log line names."""
 
 KEY_LENGTH = 255
 """Characters of a key that jobs share a run by; of a longer one the digest is kept."""
@@ -142,33 +144,55 @@ class JobQueue:
         )  # fmt: skip
         return [*(job for jobs in needed for job in jobs), job]
 
-    async def cancel(self, job: UUID, reason: str | None = None) -> None:
+    async def cancel(self, job: UUID, reason: str | None = None, grace_s: float | None = None) -> None:
         """Cancel a waiting job at once; ask the worker of a running one to end it.
 
-        What it needs is cancelled too, unless another job waits for that.
+        What it needs is cancelled too, unless another job waits for that. `grace_s` is how long a running one may take
+        to clean up before it is given up and its processes are killed; None for what its worker grants.
 
         Raises:
             Conflict: the job has ended.
         """
-        while not (moved := await ledger.cancel(job, reason)) and not await ledger.ask_cancel(job, reason):
+        while not await self.cancel_all([job], reason, grace_s):
             if (await JobRecord.get(id=job)).state in FINAL:
                 raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
+
+    async def cancel_all(self, jobs: Sequence[UUID], reason: str | None = None, grace_s: float | None = None) -> int:
+        """Cancel those of these jobs that have not ended, as `cancel` does; returns how many."""
+        moved = await ledger.cancel(jobs, reason)
+        asked = await ledger.ask_cancel(jobs, reason, grace_s)
+        if asked:
+            logger.info("cancel requested", extra={"jobs": [str(job) for job in asked[:MOST_LOGGED]]})
+        for job in asked:
+            await self.tell(None, job, grace_s)
         if moved:
-            logger.info("job cancelled", extra={"job_id": job})
-            await self.forget(moved[0].queue, job, moved[0].dispatch)
-            await self.deliver(moved)
-            await self.let_go(moved)
-        else:
-            logger.info("cancel requested", extra={"job_id": job})
-            await self.tell(None, job)
+            await self._called_off(moved)
+        wanted = set(jobs)
+        return len(asked) + sum(job.id in wanted for job in moved)
+
+    async def _called_off(self, moved: Sequence[Moved]) -> None:
+        """Carry on from jobs that were cancelled while they waited."""
+        ids = [str(job.id) for job in moved if job.state == State.CANCELLED]
+        logger.info("jobs cancelled", extra={"jobs": ids[:MOST_LOGGED], "number": len(ids)})
+        async with best_effort("stale deliveries are left in Redis"), self.redis.pipeline(transaction=False) as pipe:
+            for job in moved:
+                if job.state == State.CANCELLED:
+                    pipe.zrem(queue_key(job.queue), delivery(job.id, job.dispatch))
+            await pipe.execute()
+        await self.deliver(moved)
+        await self.let_go(moved)
 
     async def set_mode(self, queue: str, mode: QueueMode) -> None:
         """Open, pause or drain a queue; workers hear of it at once."""
         await set_mode(queue, mode)
         await self._modes.read(fresh=True)
         logger.info("queue changed", extra={"queue": queue, "mode": mode.value})
-        async with best_effort("news wait for the worker's next look", queue=queue):
-            await self.redis.publish(NEWS, to_json([None, None]))
+        await self.wake_workers()
+
+    async def wake_workers(self) -> None:
+        """Make all workers look at what the queues, and they themselves, are to do."""
+        async with best_effort("news wait for the worker's next look"):
+            await self.redis.publish(NEWS, to_json([None, None, None]))
 
     async def purge(self, queue: str, reason: str | None = None) -> int:
         """Cancel all that waits in a queue, and what only that needed; returns how many jobs of the queue."""
@@ -176,10 +200,7 @@ class JobQueue:
         while moved := await ledger.purge(queue, reason, PAGE):
             waited = [job for job in moved if job.queue == queue]
             purged += len(waited)
-            async with best_effort("stale deliveries are left in Redis", queue=queue):
-                await self.redis.zrem(queue_key(queue), *(delivery(job.id, job.dispatch) for job in waited))
-            await self.deliver(moved)
-            await self.let_go(moved)
+            await self._called_off(moved)
         logger.info("queue purged", extra={"queue": queue, "jobs": purged})
         return purged
 
@@ -209,10 +230,10 @@ class JobQueue:
         logger.info("job retried by a user", extra={"job_id": job})
         await self.deliver([moved])
 
-    async def tell(self, worker: str | None, job: UUID) -> None:
-        """Tell a worker to look at the row of a job; the one that runs it if `worker` is None."""
+    async def tell(self, worker: str | None, job: UUID, grace_s: float | None = None) -> None:
+        """Tell a worker to look at the row of a job; if `worker` is None, the one that runs it to cancel it."""
         async with best_effort("news wait for the worker's next look", job_id=job):
-            await self.redis.publish(NEWS, to_json([worker, str(job)]))
+            await self.redis.publish(NEWS, to_json([worker, str(job), grace_s]))
 
     async def deliver(self, moved: Iterable[Moved]) -> None:
         """Tell followers of these changes, and put those that are now queued into Redis.
@@ -279,12 +300,6 @@ class JobQueue:
             await self.deliver(moved)
         await forget_dead_workers(lease_s)
 
-    async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
-        """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
-        name = delivery(job, dispatch)
-        async with best_effort("a stale delivery is left in Redis", delivery=name):
-            await self.redis.zrem(queue_key(queue), name)
-
     async def _unknown(self, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return those rows whose delivery has no place in its queue."""
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -303,10 +318,10 @@ def _enqueue(pipe: Any, jobs: Iterable[Moved]) -> None:
         pipe.zadd(queue_key(queue), mapping)
 
 
-def parse_news(data: bytes) -> tuple[str | None, UUID | None]:
-    """Return what `JobQueue.tell` was given; no job where the mode of a queue has changed."""
-    worker, job = from_json(data)
-    return worker, UUID(job) if job else None
+def parse_news(data: bytes) -> tuple[str | None, UUID | None, float | None]:
+    """Return what `JobQueue.tell` was given; no job where the mode of a queue, or a worker's, has changed."""
+    worker, job, grace_s = from_json(data)
+    return worker, UUID(job) if job else None, grace_s
 
 
 def routed(kind: type[Params], routes: Iterable[tuple[str, str]]) -> str:
