@@ -35,6 +35,7 @@ from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.reasons import Outlook
 from arqsvc.settings import Settings
 
 PARTS = (
@@ -69,6 +70,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_infra(settings) as infra:
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
+            app.state.outlook = Outlook(settings.lease_s)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
             async with supervised([("events", hub.run), ("submissions", queue.run)]):
                 yield

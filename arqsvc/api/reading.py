@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -19,14 +20,16 @@ from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
 from arqsvc.api.shown import shown_attempts, shown_file, shown_job, shown_jobs
-from arqsvc.contract import AttemptList, Count, FileList, Job, JobCounts, JobPage
+from arqsvc.contract import AttemptList, Count, FileList, Job, JobCounts, JobPage, Spread, Waiting
 from arqsvc.infra import Infra
 from arqsvc.infra.db import rows
 from arqsvc.jobs import listing
 from arqsvc.jobs.events import latest_progress
 from arqsvc.jobs.files import FileRecord
 from arqsvc.jobs.filters import Filter
+from arqsvc.jobs.reasons import Outlook
 from arqsvc.jobs.record import FINAL, JobRecord, State
+from arqsvc.jobs.waiting import needs_of
 
 PAGE = 50
 LARGEST_PAGE = 500
@@ -118,6 +121,15 @@ async def show(request: Request, caller: Caller) -> Response:
         return unchanged
     job = await find_job(request, caller)
     (shown,) = await shown_jobs(infra, [job])
+    outlook: Outlook = request.app.state.outlook
+    left_s = await outlook.left_s(job)
+    reason = await outlook.reason(job, await needs_of([job.id]) if job.state == State.BLOCKED else ())
+    shown = shown.model_copy(
+        update={
+            "waiting": Waiting(**asdict(reason)) if reason else None,
+            "left_s": Spread(**asdict(left_s)) if left_s else None,
+        }
+    )
     return tagged(request, reply(shown), tag)
 
 
