@@ -161,6 +161,48 @@ class Job(Answer):
     """How much longer it is expected to run, while it does and enough is known; told of one job, and in no list."""
 
 
+class Warned(Answer):
+    """Why a job may wait for longer than its submitter expects."""
+
+    code: Literal["no_worker", "queue_paused", "queue_long"]
+    queue: str
+    detail: str
+
+
+class Submitted(Job):
+    """A job as it stands once it is submitted."""
+
+    warnings: list[Warned]
+    """What its submitter should know of its queue, and of those of the jobs that it needs."""
+
+
+class JobReference(Answer):
+    """Where a job is found."""
+
+    id: UUID
+    href: str
+
+
+class BatchItem(Answer):
+    """What came of one job of a batch."""
+
+    status: int
+    """As it would be submitted alone: 202; 200 where another job does its work; else that of the problem."""
+    job: JobReference | None = None
+    problem: Problem | None = None
+
+
+class Batch(Answer):
+    """What came of each job of a batch, in the order given."""
+
+    items: list[BatchItem]
+    accepted: int
+    """How many were taken in, or are done by another job."""
+    refused: int
+    warnings: list[Warned]
+    """What their submitter should know of their queues."""
+
+
 class JobPage(Answer):
     """Some jobs, the newest first unless asked otherwise."""
 
@@ -219,6 +261,17 @@ class LogPage(Answer):
     items: list[LogLine]
     next_after: str | None
     """`after` of what follows, which may not be written yet; null while there is no line."""
+
+
+class Event(Answer):
+    """One thing that happened to a job."""
+
+    id: str
+    """Its place in the job's story, such as `3` or `3.17`."""
+    type: Literal["state", "progress"]
+    job_id: UUID
+    ts: datetime
+    data: dict[str, Any]
 
 
 class Queue(Answer):

@@ -15,33 +15,38 @@ from starlette.staticfiles import StaticFiles
 from arqsvc.api import (
     actions,
     audit_log,
+    batches,
     bulk,
     events,
     files,
     health,
-    jobs,
+    idempotency,
     keys,
     logs,
     problems,
     queues,
     reading,
+    submit,
     tasks,
+    wes,
     workers,
 )
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
-from arqsvc.jobs.reasons import Outlook
+from arqsvc.jobs.reasons import Reasons
 from arqsvc.settings import Settings
 
 PARTS = (
     reading,
     logs,
-    jobs,
+    submit,
+    batches,
     actions,
     bulk,
     events,
@@ -70,9 +75,13 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_infra(settings) as infra:
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
-            app.state.outlook = Outlook(settings.lease_s)
+            app.state.reasons = Reasons(settings.lease_s)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
-            async with supervised([("events", hub.run), ("submissions", queue.run)]):
+            app.state.outlook = Outlook(
+                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
+            )  # fmt: skip
+            loops = [("events", hub.run), ("submissions", queue.run), ("old answers", _forget_answers)]
+            async with supervised(loops):
                 yield
 
     api = [
@@ -84,6 +93,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
+            Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
@@ -98,6 +108,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         },
         lifespan=lifespan,
     )
+
+
+async def _forget_answers() -> None:
+    await every(idempotency.FORGET_S, idempotency.forget_old)
 
 
 class _Page(StaticFiles):

@@ -15,6 +15,7 @@ from arqsvc.api.uploads import Upload
 from arqsvc.contract import File
 from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
+from arqsvc.infra.storage import Stored
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 
 
@@ -40,11 +41,16 @@ async def upload(request: Request, caller: Caller) -> Response:
     infra: Infra = request.app.state.infra
     sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes)
     stored = await infra.storage.put(sent)
-    row = file_row(sent.name, stored)
-    file = await FileRecord.create(
+    file = await named(sent.name, stored, caller)
+    return reply(shown_file(file), 201, {"Location": f"/api/v1/files/{file.id}"})
+
+
+async def named(name: str, stored: Stored, caller: Caller) -> FileRecord:
+    """Make stored content a file of the caller's project."""
+    row = file_row(name, stored)
+    return await FileRecord.create(
         **{**row, "id": UUID(row["id"])}, project=caller.project, created_at=datetime.now(UTC)
     )
-    return reply(shown_file(file), 201, {"Location": f"/api/v1/files/{file.id}"})
 
 
 @operation(

@@ -14,20 +14,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc import __version__
+from arqsvc.api.bodies import query_as
 from arqsvc.api.etag import known, tag_of, tagged
 from arqsvc.api.jobs import find_job, infra_of, no_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
 from arqsvc.api.shown import shown_attempts, shown_file, shown_job, shown_jobs
+from arqsvc.api.waits import Wait, until_changed
 from arqsvc.contract import AttemptList, Count, FileList, Job, JobCounts, JobPage, Spread, Waiting
-from arqsvc.infra import Infra
 from arqsvc.infra.db import rows
 from arqsvc.jobs import listing
 from arqsvc.jobs.events import latest_progress
 from arqsvc.jobs.files import FileRecord
 from arqsvc.jobs.filters import Filter
-from arqsvc.jobs.reasons import Outlook
+from arqsvc.jobs.reasons import Reasons
 from arqsvc.jobs.record import FINAL, JobRecord, State
 from arqsvc.jobs.waiting import needs_of
 
@@ -109,27 +110,27 @@ async def count(request: Request, caller: Caller) -> Response:
     )  # fmt: skip
 
 
-@operation("jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job, 304: None}, errors=(404,))
+@operation("jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job, 304: None}, query=Wait, errors=(404,))
 async def show(request: Request, caller: Caller) -> Response:
     """Return a job as it stands, with its attempts and files; why it waits, and how long yet.
 
-    `If-None-Match` is heeded: asking again whether something has changed costs little.
+    With `?wait=25` the answer waits until the state is another than now, for so many seconds at most; it does not for
+    a job that has ended. `If-None-Match` is heeded: asking again whether something has changed costs little.
     """
-    infra = infra_of(request)
-    tag = await _tag(infra, request, caller)
+    if wait_s := query_as(Wait, request).wait:
+        job = await find_job(request, caller)
+        if job.state not in FINAL:
+            await until_changed(request, job, wait_s)
+    tag = await _tag(request, caller)
     if tag and (unchanged := known(request, tag)):
         return unchanged
     job = await find_job(request, caller)
-    (shown,) = await shown_jobs(infra, [job])
-    outlook: Outlook = request.app.state.outlook
-    left_s = await outlook.left_s(job)
-    reason = await outlook.reason(job, await needs_of([job.id]) if job.state == State.BLOCKED else ())
-    shown = shown.model_copy(
-        update={
-            "waiting": Waiting(**asdict(reason)) if reason else None,
-            "left_s": Spread(**asdict(left_s)) if left_s else None,
-        }
-    )
+    (shown,) = await shown_jobs(infra_of(request), [job])
+    reasons: Reasons = request.app.state.reasons
+    left_s = await reasons.left_s(job)
+    reason = await reasons.reason(job, await needs_of([job.id]) if job.state == State.BLOCKED else ())
+    shown.waiting = Waiting(**asdict(reason)) if reason else None
+    shown.left_s = Spread(**asdict(left_s)) if left_s else None
     return tagged(request, reply(shown), tag)
 
 
@@ -148,7 +149,7 @@ async def files(request: Request, caller: Caller) -> Response:
     return reply(FileList(items=[shown_file(file) for file in found]))
 
 
-async def _tag(infra: Infra, request: Request, caller: Caller) -> str | None:
+async def _tag(request: Request, caller: Caller) -> str | None:
     """Return the ETag of a job from one small statement; None while it waits, when what is told of it moves by itself.
 
     A change of its state raises `seq`; attempts, files and needs change with it, or before it begins.
@@ -166,7 +167,7 @@ async def _tag(infra: Infra, request: Request, caller: Caller) -> str | None:
     row, n = found[0], 0
     if row["state"] == State.RUNNING:
         running = JobRecord(id=job, state=State.RUNNING, seq=row["seq"])
-        kept = (await latest_progress(infra.redis, [running])).get(job)
+        kept = (await latest_progress(infra_of(request).redis, [running])).get(job)
         n = kept["last"]["n"] if kept else 0
     elif row["state"] not in FINAL:
         return None

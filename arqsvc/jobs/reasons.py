@@ -36,7 +36,7 @@ class Reason:
     run_s: Spread | None = None
 
 
-class Outlook:
+class Reasons:
     """Says of one job why it waits, or how long it runs yet.
 
     Args:
