@@ -11,10 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from arqsvc.infra.db import rows
+from arqsvc.jobs.places import TURN, placed
 from arqsvc.jobs.record import State
-
-AHEAD_S = 60.0
-"""Seconds for which one step of priority lets a job stand ahead of others; a waiting job overtakes in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Moved:
     seq: int
     dispatch: int
     place: float
-    """Where it stands in its queue, the least first: seconds since 1970, less a minute for each step of priority."""
+    """Where it stands in its queue, the least first; see `places.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +51,21 @@ class Claimed(Moved):
     checkpoint: Any
 
 
-PLACE = f"extract(epoch FROM now())::float8 - {AHEAD_S} * priority"
 _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
     extract(epoch FROM now() - started_at)::float8 AS age_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
     cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s, params, checkpoint"""
 
-FREE = f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
-    reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
-    queued_at = now(), place = {PLACE}, finished_at = CASE WHEN next.state <> 'queued' THEN now() END"""
-"""How a blocked job goes on, or ends, as the rows `next (id, state, error)` say."""
+
+def freeing(following: str) -> str:
+    """Return the UPDATE by which blocked jobs go on, or end, as the rows of a query say: `id, state, error`."""
+    going = f"""SELECT job.id, queue, project, priority, next.state, next.error
+        FROM ({following}) next JOIN job ON job.id = next.id AND job.state = 'blocked'"""
+    return f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
+        reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
+        queued_at = now(), place = next.place, finished_at = CASE WHEN next.state <> 'queued' THEN now() END
+        FROM ({placed(going)}) next WHERE job.id = next.id AND job.state = 'blocked'"""
+
 
 _TOLD = """told AS (
     INSERT INTO job_event (job_id, seq, at, state, reason, attempt, due_at, error)
@@ -82,9 +85,7 @@ ready AS (
             AND needed.id NOT IN (SELECT id FROM ended WHERE state = 'succeeded'))
 ),
 freed AS (
-    {FREE}
-    FROM (SELECT * FROM doomed UNION ALL SELECT id, 'queued', NULL::jsonb FROM ready) next
-    WHERE job.id = next.id AND job.state = 'blocked' RETURNING job.*
+    {freeing("SELECT * FROM doomed UNION ALL SELECT id, 'queued', NULL::jsonb FROM ready")} RETURNING job.*
 )"""
 
 
@@ -108,7 +109,7 @@ async def end(update: str, *values: Any, first: str = "", also: str = "") -> lis
 
 async def claim(update: str, *values: Any) -> list[Claimed]:
     """Run one UPDATE of jobs that begins their attempts."""
-    return [claimed(row) for row in await rows(_begun(update, CLAIMED, "", ""), values)]
+    return [claimed(row) for row in await rows(_begun(update, CLAIMED, "", TURN), values)]
 
 
 def claimed(row: Mapping[str, Any]) -> Claimed:

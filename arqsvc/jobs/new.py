@@ -13,7 +13,8 @@ from uuid6 import uuid7
 
 from arqsvc.jobs.declare import Limit, Params
 from arqsvc.jobs.limits import stored
-from arqsvc.jobs.move import PLACE, Moved, move
+from arqsvc.jobs.move import Moved, move
+from arqsvc.jobs.places import placed
 
 KEY_LENGTH = 255
 """Characters of a key that jobs share a run by; of a longer one the digest is kept."""
@@ -126,6 +127,14 @@ def routed(kind: type[Params], routes: Iterable[tuple[str, str]]) -> str:
     return next((queue for pattern, queue in routes if fnmatchcase(kind.kind, pattern)), kind.queue)
 
 
+_NEW = """SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
+        queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
+        delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid, submitted_by text),
+    LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due,
+    LATERAL (SELECT CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END
+        AS state) state"""
+
+
 async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     """Write new jobs: `queued`; `blocked` where they need others; `scheduled` where they are to wait.
 
@@ -136,17 +145,12 @@ async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     return await move(
         f"""INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
             tags, dedupe, webhook, parent_id, submitted_by, dispatch, seq, created_at, queued_at, place, due_at)
-        SELECT id, project, kind, queue, CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled'
-                ELSE 'queued' END, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), {PLACE},
-            CASE WHEN needs = '[]' AND due_at > now() THEN due_at END
-        FROM new, LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due
-        {"ON CONFLICT (id) DO NOTHING" if again else ""}""",
+        SELECT id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
+            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), place,
+            CASE WHEN state = 'scheduled' THEN due_at END
+        FROM new {"ON CONFLICT (id) DO NOTHING" if again else ""}""",
         json.dumps([job.row() for job in jobs]),
-        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
-            queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
-            delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid,
-            submitted_by text)),""",
+        first=f"new AS ({placed(_NEW)}),",
         also=f"""needing AS (INSERT INTO job_need (job_id, needed_id)
             SELECT new.id, needed::uuid FROM new {"JOIN moved USING (id)" if again else ""},
                 jsonb_array_elements_text(new.needs) needed {"ON CONFLICT DO NOTHING" if again else ""}),"""

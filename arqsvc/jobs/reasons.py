@@ -11,11 +11,9 @@ from arqsvc.infra.db import rows
 from arqsvc.jobs import limits
 from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.forecast import History, Line, Spread, left_s, run_s, start_in_s
+from arqsvc.jobs.places import BEHIND_MOST, ahead
 from arqsvc.jobs.record import JobRecord, State
 from arqsvc.jobs.waiting import Need
-
-MOST_AHEAD = 10_000
-"""As far as jobs ahead are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +81,8 @@ class Reasons:
             FROM worker WHERE heartbeat_at > now() - make_interval(secs => $2) AND queues ? $1""",
             [job.queue, self._lease_s],
         )
-        ahead = await _ahead(job)
-        number = sum(ahead.values())
+        before = await ahead(job.id) or {}
+        number = sum(before.values())
         place: dict[str, Any] = {"position": number + 1, "ahead": number}
         if found["mode"] == "paused":
             detail = f"The queue {job.queue} is paused. The job goes on once an operator resumes it."
@@ -98,10 +96,10 @@ class Reasons:
             )
             return Reason(reason="draining", detail=detail, **place)
         running = await _running(job.queue)
-        line = Line(ahead, running, max(1, round(found["slots"])))
+        line = Line(before, running, max(1, round(found["slots"])))
         start = None
-        if number < MOST_AHEAD:
-            start = start_in_s(line, await self._history.of(list({*ahead, *(kind for kind, _ in running)})))
+        if number < BEHIND_MOST:
+            start = start_in_s(line, await self._history.of(list({*before, *(kind for kind, _ in running)})))
         return Reason(reason="behind", detail=_behind(job.queue, number, line.slots), start_in_s=start, **place)
 
 
@@ -109,7 +107,7 @@ def _behind(queue: str, number: int, slots: int) -> str:
     workers = f"the queue {queue} runs {slots} at a time" if slots > 1 else f"the queue {queue} runs one at a time"
     if not number:
         return f"It is the next to begin; {workers}."
-    some = f"{number:,} or more jobs" if number >= MOST_AHEAD else f"{number:,} job{'s' if number > 1 else ''}"
+    some = f"{number:,} or more jobs" if number >= BEHIND_MOST else f"{number:,} job{'s' if number > 1 else ''}"
     return f"It is behind {some}; {workers}."
 
 
@@ -142,19 +140,6 @@ def _scheduled(job: JobRecord) -> Reason:
         tries = f"{job.failures} of {job.tries} tries are used up"
         return Reason(reason="retry", detail=f"It is tried again, {tries}. {said}".strip(), until=job.due_at)
     return Reason(reason="scheduled", detail="It is not to begin before its time.", until=job.due_at)
-
-
-async def _ahead(job: JobRecord) -> dict[str, int]:
-    """Return how many queued jobs of each kind stand before this one, up to 10,000 in all."""
-    found = await rows(
-        f"""SELECT kind, count(*) AS n FROM (
-            SELECT ahead.kind FROM generate_series(1, 10) step(priority), LATERAL (
-                SELECT kind FROM job WHERE state = 'queued' AND queue = $1 AND priority = step.priority
-                    AND (place, id) < ($2, $3) LIMIT {MOST_AHEAD}) ahead LIMIT {MOST_AHEAD}) counted
-        GROUP BY kind ORDER BY kind""",
-        [job.queue, job.place, job.id],
-    )
-    return {row["kind"]: row["n"] for row in found}
 
 
 async def _running(queue: str) -> list[tuple[str, float]]:

@@ -98,6 +98,18 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         UPDATE "api_key" SET "scopes" = '["admin", "cancel", "operate", "read", "submit"]'
             WHERE "name" = 'command line' AND "project" = 'default' AND "kind" = 'key';
         ALTER TABLE "api_key" ADD "per_minute" INT;
+        CREATE TABLE IF NOT EXISTS "turn" (
+    "queue" VARCHAR(64) NOT NULL PRIMARY KEY,
+    "at" DOUBLE PRECISION NOT NULL
+);
+COMMENT ON TABLE "turn" IS 'How far a queue has come: the furthest turn that has begun; see `places.py`.';
+        INSERT INTO "turn" ("queue", "at")
+            SELECT "queue", coalesce(max("at") FILTER (WHERE "state" = 'running'), min("at"))
+            FROM (SELECT "queue", "state", "place" + 60 * "priority" AS "at" FROM "job"
+                WHERE "state" NOT IN ('succeeded', 'failed', 'cancelled') AND "place" IS NOT NULL) "open"
+            GROUP BY "queue";
+        CREATE INDEX IF NOT EXISTS "job_place" ON "job" ("queue", "priority", "place") WHERE state = 'queued';
+        CREATE INDEX IF NOT EXISTS "job_last" ON "job" ("queue", "project", "priority", "place") WHERE state = 'queued';
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
         CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe", "state", "finished_at")
@@ -109,6 +121,11 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+        DROP TABLE IF EXISTS "turn";
+        UPDATE "job" SET "place" = extract(epoch FROM "queued_at") - 60 * "priority"
+            WHERE "state" NOT IN ('succeeded', 'failed', 'cancelled');
+        DROP INDEX IF EXISTS "job_last";
+        DROP INDEX IF EXISTS "job_place";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
         DROP INDEX IF EXISTS "job_project";
