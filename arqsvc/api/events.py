@@ -10,8 +10,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from arqsvc.api.gate import authenticate
 from arqsvc.api.jobs import find_job
-from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import fault, on_error
 from arqsvc.errors import ArqsvcError

@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.projects import quotas_of
 from arqsvc.api.shown import shown_file
 from arqsvc.api.uploads import Upload
 from arqsvc.contract import File
@@ -39,7 +40,8 @@ async def upload(request: Request, caller: Caller) -> Response:
     The name comes from `?name=`, `Content-Disposition` or the form.
     """
     infra: Infra = request.app.state.infra
-    sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes)
+    left_bytes = await quotas_of(request).bytes_left(caller.project)
+    sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes, left_bytes=left_bytes)
     stored = await infra.storage.put(sent)
     file = await named(sent.name, stored, caller)
     return reply(shown_file(file), 201, {"Location": f"/api/v1/files/{file.id}"})

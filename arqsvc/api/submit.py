@@ -12,6 +12,7 @@ from arqsvc.api.idempotency import job_ids
 from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.projects import quotas_of
 from arqsvc.api.shown import shown_job, shown_jobs
 from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
@@ -58,12 +59,14 @@ async def accept(
     Raises:
         InvalidParams: something is wrong with it; each fault with a JSON Pointer.
         Conflict: its queue takes in no new jobs, or `dedupe` refuses it.
+        JobsQuota: the project has as many jobs as it may.
     """
-    params = await checked(kind, said, caller, queues_of(request) if said.queue is not None else ())
+    params = await checked(request, kind, said, caller, queues_of(request) if said.queue is not None else ())
     queue, outlook = queue_of(request), outlook_of(request)
     options = replace(said.options(caller), parent=parent)
     jobs = queue.new_jobs(params, caller.project, options, job_ids(request))
     queues = [job.queue for job in jobs]
+    await quotas_of(request).check(caller.project, len(jobs))
     await outlook.look(queues)
     outlook.take_in(queues)
     if said.dedupe:
@@ -88,7 +91,8 @@ async def accepted(request: Request, accepted: Accepted) -> Response:
     else:
         (shown,) = await shown_jobs(infra_of(request), [row])
     ended = row.state in FINAL
-    answer = Submitted(**dict(shown), warnings=[] if ended else warned(outlook_of(request), {row.queue, *queues}))
+    warnings = [] if ended else warned(outlook_of(request), {row.queue, *queues})
+    answer = Submitted.model_construct(**dict(shown), warnings=warnings)
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
 
 

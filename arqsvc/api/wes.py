@@ -24,7 +24,8 @@ from arqsvc.api.files import named
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import Operation, operation
-from arqsvc.api.problems import fault, invalid
+from arqsvc.api.problems import fault, headers_with, invalid
+from arqsvc.api.projects import quotas_of
 from arqsvc.api.submissions import Submission
 from arqsvc.api.submit import accept
 from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
@@ -33,6 +34,7 @@ from arqsvc.infra.db import UNAVAILABLE, rows
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.files import FileRecord
 from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.quota import no_room
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 
 BASE = "/ga4gh/wes/v1"
@@ -206,6 +208,9 @@ async def _asked(request: Request, caller: Caller) -> tuple[RunRequest, dict[str
         asked = _fields(form)
         _kind(request, asked)
         files = [part for part in form.getlist("workflow_attachment") if isinstance(part, UploadFile)]
+        left_bytes = await quotas_of(request).bytes_left(caller.project)
+        if left_bytes is not None and sum(part.size or 0 for part in files) > left_bytes:
+            raise no_room(left_bytes)
         ids = {}
         for part in files:
             name = (part.filename or "").rpartition("/")[2] or "attachment"
@@ -333,17 +338,15 @@ def _spec_shaped(each: Operation) -> BaseRoute:
         except UNAVAILABLE:
             return _refusal(503, "The database does not answer. Try again soon.")
         except ArqsvcError as error:
-            return _refusal(400 if error.status in {409, 413, 422} else error.status, error.detail)
+            status = 400 if error.status in {409, 413, 422} else error.status
+            return _refusal(status, error.detail, headers_with(request, error))
 
     return Route(each.path, answer, methods=[each.method], name=each.name)
 
 
-def _refusal(status: int, msg: str) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+def _refusal(status: int, msg: str, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse({"msg": msg, "status_code": status}, status, headers)
 
 
-ROUTES = [
-    Route("/service-info", service_info, methods=["GET"]),
-    *map(_spec_shaped, (list_runs, run, show, status, list_tasks, show_task, cancel)),
-]
+OPERATIONS = (list_runs, run, show, status, list_tasks, show_task, cancel)
+ROUTES = [Route("/service-info", service_info, methods=["GET"]), *map(_spec_shaped, OPERATIONS)]

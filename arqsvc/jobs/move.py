@@ -1,7 +1,7 @@
 """One change of the state of jobs: a statement, and in the same transaction all that follows from it.
 
-With each change goes the event that followers see. Where jobs end, those that needed them are freed: once all that a
-job needs has succeeded it is queued; it ends with one that fails.
+With each change goes the event that followers see, and the messages of webhooks. Where jobs end, those that needed
+them are freed: once all that a job needs has succeeded it is queued; it ends with one that fails.
 """
 
 import json
@@ -13,6 +13,7 @@ from uuid import UUID
 from arqsvc.infra.db import rows
 from arqsvc.jobs.places import TURN, placed
 from arqsvc.jobs.record import State
+from arqsvc.jobs.webhooks import posted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Claimed(Moved):
     tries: int
     age_s: float
     """Seconds since its first attempt began."""
+    waited_s: float
+    """Seconds for which it was queued."""
     timeout_s: float | None
     """Its own limit of time, instead of its kind's."""
     shared: str | None
@@ -49,12 +52,16 @@ class Claimed(Moved):
     """Seconds that it gets to clean up, where who cancels it said so."""
     params: Mapping[str, Any]
     checkpoint: Any
+    trace: str | None
+    """The trace that it belongs to, as `traceparent`."""
 
 
 _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
-    extract(epoch FROM now() - started_at)::float8 AS age_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
-    cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s, params, checkpoint"""
+    extract(epoch FROM now() - started_at)::float8 AS age_s,
+    coalesce(extract(epoch FROM now() - queued_at), 0)::float8 AS waited_s, timeout_s, shared,
+    limits IS NOT NULL AS limited, worker, cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s,
+    params, checkpoint, trace"""
 
 
 def freeing(following: str) -> str:
@@ -70,6 +77,8 @@ def freeing(following: str) -> str:
 _TOLD = """told AS (
     INSERT INTO job_event (job_id, seq, at, state, reason, attempt, due_at, error)
     SELECT id, seq, now(), state, reason, attempt, due_at, error FROM"""
+_CHANGED = "(SELECT * FROM moved UNION ALL SELECT * FROM freed)"
+_POSTED_OF_CHANGED, _POSTED_OF_MOVED = posted(_CHANGED), posted("moved")
 _FREED = f"""
 ended AS (SELECT id, state, error FROM moved WHERE state IN ('succeeded', 'failed', 'cancelled')),
 doomed AS (
@@ -101,8 +110,8 @@ async def end(update: str, *values: Any, first: str = "", also: str = "") -> lis
         The jobs that it changed, and behind them those that were freed.
     """
     statement = f"""WITH RECURSIVE {first} moved AS ({update} RETURNING job.*), {also} {_FREED}, {_TOLD}
-        (SELECT * FROM moved UNION ALL SELECT * FROM freed) changed
-    )
+        {_CHANGED} changed
+    ), {_POSTED_OF_CHANGED}
     SELECT {_MOVED} FROM moved UNION ALL SELECT {_MOVED} FROM freed"""
     return [_moved(row) for row in await rows(statement, values)]
 
@@ -122,7 +131,8 @@ def claimed(row: Mapping[str, Any]) -> Claimed:
 
 
 def _begun(update: str, columns: str, first: str, also: str) -> str:
-    return f"WITH {first} moved AS ({update} RETURNING job.*), {also} {_TOLD} moved) SELECT {columns} FROM moved"
+    return f"""WITH {first} moved AS ({update} RETURNING job.*), {also} {_TOLD} moved), {_POSTED_OF_MOVED}
+    SELECT {columns} FROM moved"""
 
 
 def _moved(row: Mapping[str, Any]) -> Moved:

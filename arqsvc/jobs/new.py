@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from uuid6 import uuid7
 
+from arqsvc.infra.trace import traceparent
 from arqsvc.jobs.declare import Limit, Params
 from arqsvc.jobs.limits import stored
 from arqsvc.jobs.move import Moved, move
@@ -78,6 +79,8 @@ class NewJob:
     """The job that it does again."""
     submitted_by: str | None = None
     """The name of the key that asked for it."""
+    trace: str | None = field(default_factory=traceparent)
+    """The trace of the request that asked for it, as `traceparent`."""
     again: bool = False
     """Whether the same request may have written it before; then it is left as it is."""
 
@@ -89,7 +92,7 @@ class NewJob:
             "needs": list(map(str, self.needs)), "timeout_s": self.timeout_s, "delay_s": self.delay_s,
             "run_at": self.run_at.isoformat() if self.run_at else None, "tags": self.tags, "dedupe": self.dedupe,
             "webhook": self.webhook, "parent": str(self.parent) if self.parent else None,
-            "submitted_by": self.submitted_by,
+            "submitted_by": self.submitted_by, "trace": self.trace,
         }  # fmt: skip
 
 
@@ -129,7 +132,8 @@ def routed(kind: type[Params], routes: Iterable[tuple[str, str]]) -> str:
 
 _NEW = """SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
         queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
-        delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid, submitted_by text),
+        delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid, submitted_by text,
+        trace text),
     LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due,
     LATERAL (SELECT CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END
         AS state) state"""
@@ -144,9 +148,9 @@ async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     again = any(job.again for job in jobs)
     return await move(
         f"""INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent_id, submitted_by, dispatch, seq, created_at, queued_at, place, due_at)
+            tags, dedupe, webhook, parent_id, submitted_by, trace, dispatch, seq, created_at, queued_at, place, due_at)
         SELECT id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), place,
+            tags, dedupe, webhook, parent, submitted_by, trace, 1, 1, now(), now(), place,
             CASE WHEN state = 'scheduled' THEN due_at END
         FROM new {"ON CONFLICT (id) DO NOTHING" if again else ""}""",
         json.dumps([job.row() for job in jobs]),

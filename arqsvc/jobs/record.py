@@ -72,6 +72,7 @@ class JobRecord(Model):
     webhook: Any = fields.JSONField(null=True)
     parent_id = fields.UUIDField(null=True)
     submitted_by = fields.CharField(100, null=True)
+    trace = fields.CharField(55, null=True)
     pinned = fields.BooleanField(db_default=False)
 
     class Meta:
