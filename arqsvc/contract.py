@@ -89,6 +89,41 @@ class File(Answer):
     """Where its content is."""
 
 
+class Spread(Answer):
+    """Seconds that something takes, from how long it took before."""
+
+    p50: float
+    """Half of the times it takes no longer than this."""
+    p90: float
+    """Nine times in ten."""
+
+
+class Waiting(Answer):
+    """Why a job has not begun."""
+
+    reason: Literal[
+        "behind", "blocked_by", "paused", "draining", "no_worker", "throttled", "limited", "scheduled", "retry"
+    ]
+    detail: str
+    """The same in a sentence for a person."""
+    position: int | None = None
+    """Its place in its queue: 1 is the next to begin."""
+    ahead: int | None = None
+    """Jobs of its queue that begin before it; 10,000 stands for as many or more."""
+    jobs: list[UUID] = []
+    """For `blocked_by`: what it needs and has not succeeded yet."""
+    limit: str | None = None
+    """For `limited`: the limit that is full."""
+    host: str | None = None
+    """For `throttled`: who asks to wait, where that is known."""
+    until: datetime | None = None
+    """When it goes on at the earliest, where that is known."""
+    start_in_s: Spread | None = None
+    """When it is expected to begin; null where too little is known."""
+    run_s: Spread | None = None
+    """How long it is expected to run; null where fewer than 5 of its kind have succeeded."""
+
+
 class Job(Answer):
     """A job as it stands."""
 
@@ -122,6 +157,10 @@ class Job(Answer):
     needs: list[Need]
     attempts: list[Attempt]
     files: list[File]
+    waiting: Waiting | None = None
+    """Why it has not begun; told of one job, and in no list."""
+    left_s: Spread | None = None
+    """How much longer it is expected to run, while it does and enough is known; told of one job, and in no list."""
 
 
 class Warned(Answer):
@@ -167,11 +206,63 @@ class Batch(Answer):
 
 
 class JobPage(Answer):
-    """Some jobs, the newest first."""
+    """Some jobs, the newest first unless asked otherwise."""
 
     items: list[Job]
+    """At most `limit`; a page that is looked through for a text may hold fewer although there are more.
+    In a brief view `params`, `result`, `needs`, `attempts` and `files` are left empty."""
     next_cursor: str | None
     """`cursor` of the page behind this one; null on the last."""
+
+
+class Count(Answer):
+    """How many jobs."""
+
+    count: int
+    exact: bool
+    """False where there are at least so many: counting stopped there."""
+
+
+class JobCounts(Answer):
+    """How many jobs there are, and of what; values that no job has are left out."""
+
+    all: Count
+    state: dict[str, Count]
+    kind: dict[str, Count]
+    queue: dict[str, Count]
+    tags: dict[str, dict[str, Count]]
+    """By name and value, the most frequent: at most 20 names, and 50 values of each."""
+
+
+class AttemptList(Answer):
+    """All attempts of a job, in their order."""
+
+    items: list[Attempt]
+
+
+class FileList(Answer):
+    """All files of a job, by name."""
+
+    items: list[File]
+
+
+class LogLine(Answer):
+    """What an attempt of a job logged."""
+
+    id: str
+    """Where in the log of the job it stands: attempt and number, such as `1.17`."""
+    attempt: int
+    at: datetime
+    level: str
+    message: str
+
+
+class LogPage(Answer):
+    """Some lines of a job's log, the oldest first."""
+
+    items: list[LogLine]
+    next_after: str | None
+    """`after` of what follows, which may not be written yet; null while there is no line."""
 
 
 class Event(Answer):

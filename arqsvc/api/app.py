@@ -24,14 +24,15 @@ from arqsvc.api import (
     files,
     health,
     idempotency,
-    jobs,
     keyring,
     kinds,
+    logs,
     metrics,
     observed,
     problems,
     projects,
     queues,
+    reading,
     scaling,
     sessions,
     submit,
@@ -55,13 +56,15 @@ from arqsvc.jobs.events import EventHub
 from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.jobs.quota import Quotas
+from arqsvc.jobs.reasons import Reasons
 from arqsvc.settings import Settings
 
 PARTS = (
     kinds,
+    reading,
+    logs,
     submit,
     batches,
-    jobs,
     actions,
     bulk,
     events,
@@ -99,6 +102,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
         ):
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
+            app.state.reasons = Reasons(settings.lease_s)
             gate = Gate(settings, infra.redis)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
             app.state.gate, app.state.quotas = gate, Quotas(settings)
