@@ -14,7 +14,8 @@ from arqsvc.api.problems import fault, invalid
 from arqsvc.errors import InvalidParams, NotFound, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params, file_fields
-from arqsvc.jobs.events import PROGRESS, latest_progress, rfc3339
+from arqsvc.jobs.events import rfc3339
+from arqsvc.jobs.progress import PROGRESS, latest_progress
 from arqsvc.jobs.files import FileRecord, find_file
 from arqsvc.jobs.queue import JobQueue, Options, known_queues
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
