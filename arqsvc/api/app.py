@@ -12,15 +12,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, problems, queues
+from arqsvc.api import events, files, health, jobs, keys, problems, queues, tasks
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.supervise import supervised
 from arqsvc.jobs.declare import Params
-from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
+
+OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *tasks.OPERATIONS)
+"""All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {
     "Cache-Control": "no-cache",
@@ -39,25 +42,13 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         async with open_infra(settings) as infra:
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
-            async with supervised([("events", hub.run), ("submissions", queue.run)]):
+            async with supervised([*hub.loops, ("submissions", queue.run)]):
                 yield
 
     api = [
-        Route("/jobs", jobs.list_jobs, methods=["GET"]),
-        Route("/jobs/{kind}", jobs.submit, methods=["POST"]),
-        Route("/jobs/{id}", jobs.show, methods=["GET"]),
-        Route("/jobs/{id}/cancel", jobs.cancel, methods=["POST"]),
-        Route("/jobs/{id}/retry", jobs.retry, methods=["POST"]),
-        Route("/jobs/{id}/events", events.stream, methods=["GET"]),
-        WebSocketRoute("/jobs/{id}/events", events.socket),
-        Route("/files", files.upload, methods=["POST"]),
-        Route("/files/{id}", files.download, methods=["GET"]),
-        Route("/queues", queues.list_queues, methods=["GET"]),
-        Route("/queues/{queue}/purge", queues.purge, methods=["POST"]),
-        *(
-            Route(f"/queues/{{queue}}/{verb}", queues.change(mode), methods=["POST"])
-            for verb, mode in queues.MODES.items()
-        ),
+        *(each.route() for each in OPERATIONS),
+        WebSocketRoute("/jobs/{id}/events", events.job_socket),
+        WebSocketRoute("/events", events.fleet_socket),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
     ]

@@ -1,4 +1,4 @@
-"""Bodies of requests: bounded, JSON, and of a declared type."""
+"""What requests carry, as declared types: bodies, bounded and JSON; queries."""
 
 import json
 from typing import Any, TypeVar
@@ -30,6 +30,18 @@ async def body_as(model: type[M], request: Request, *, empty: Any = None) -> M:
     """
     try:
         return model.model_validate(await _json(request, empty))
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+def query_as(model: type[M], request: Request) -> M:
+    """Return the query of a request as this type.
+
+    Raises:
+        InvalidParams: it does not fit; each fault with the name of its parameter.
+    """
+    try:
+        return model.model_validate(dict(request.query_params))
     except ValidationError as error:
         raise invalid(error) from error
 

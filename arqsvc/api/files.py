@@ -4,26 +4,39 @@ import base64
 from datetime import UTC, datetime
 from uuid import UUID
 
+from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 
-from arqsvc.api.jobs import file_as_json
-from arqsvc.api.keys import authenticate
+from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.operation import operation, reply
+from arqsvc.api.shown import shown_file
 from arqsvc.api.uploads import Upload
+from arqsvc.contract import File
 from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
 from arqsvc.jobs.files import FileRecord, file_row, find_file
+
+
+class Name(BaseModel):
+    """The query of an upload."""
+
+    name: str | None = None
+
 
 INLINE = ("text/html", "image/svg+xml", "application/json")
 """Media types that a browser may show; all else it saves."""
 
 
-async def upload(request: Request) -> Response:
-    """POST /files: store the body, or the one file of a multipart form; 201 and the file.
+@operation(
+    "files.upload", "POST", "/files", Scope.SUBMIT, {201: File}, query=Name, body="application/octet-stream",
+    errors=(413, 507),
+)  # fmt: skip
+async def upload(request: Request, caller: Caller) -> Response:
+    """Store the body, or the one file of a multipart form.
 
     The name comes from `?name=`, `Content-Disposition` or the form.
     """
-    caller = await authenticate(request)
     infra: Infra = request.app.state.infra
     sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes)
     stored = await infra.storage.put(sent)
@@ -31,12 +44,14 @@ async def upload(request: Request) -> Response:
     file = await FileRecord.create(
         **{**row, "id": UUID(row["id"])}, project=caller.project, created_at=datetime.now(UTC)
     )
-    return JSONResponse(file_as_json(file), 201, headers={"Location": f"/api/v1/files/{file.id}"})
+    return reply(shown_file(file), 201, {"Location": f"/api/v1/files/{file.id}"})
 
 
-async def download(request: Request) -> Response:
-    """GET /files/{id}: the content; `Range` and `If-None-Match` are heeded."""
-    caller = await authenticate(request)
+@operation(
+    "files.download", "GET", "/files/{id}", Scope.READ, {200: "*/*", 206: "*/*", 304: None}, errors=(404, 416)
+)  # fmt: skip
+async def download(request: Request, caller: Caller) -> Response:
+    """Return the content of a file; `Range` and `If-None-Match` are heeded."""
     try:
         file = await find_file(UUID(request.path_params["id"]), caller.project)
     except ValueError as error:
@@ -69,3 +84,6 @@ def _headers(file: FileRecord) -> dict[str, str]:
         "Content-Security-Policy": "sandbox",
         "X-Content-Type-Options": "nosniff",
     }
+
+
+OPERATIONS = (upload, download)

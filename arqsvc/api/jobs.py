@@ -1,25 +1,26 @@
-"""POST /api/v1/jobs/{kind}, GET, list, cancel, retry; and a job as JSON."""
+"""Jobs over HTTP: POST /api/v1/jobs/{kind}, GET, list, cancel, retry."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from arqsvc.api.bodies import Reason, body_as
-from arqsvc.api.keys import Caller, authenticate
+from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault, invalid
+from arqsvc.api.shown import shown_job, shown_jobs
+from arqsvc.contract import Job, JobPage
 from arqsvc.errors import InvalidParams, NotFound, UnknownKind
 from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params, file_fields
-from arqsvc.jobs.events import rfc3339
-from arqsvc.jobs.progress import PROGRESS, latest_progress
-from arqsvc.jobs.files import FileRecord, find_file
+from arqsvc.jobs.files import find_file
 from arqsvc.jobs.queue import JobQueue, Options, known_queues
-from arqsvc.jobs.record import AttemptRecord, JobRecord, State
-from arqsvc.jobs.waiting import Need, needs_of
+from arqsvc.jobs.record import JobRecord, State
+from arqsvc.jobs.waiting import needs_of
 
 PAGE = 50
 LARGEST_PAGE = 500
@@ -37,9 +38,9 @@ class Submission(BaseModel):
     delay_s: float | None = Field(default=None, ge=0, le=366 * 86_400)
 
 
-async def submit(request: Request) -> Response:
-    """POST /jobs/{kind}: validate, write, queue; 202 and the job."""
-    caller = await authenticate(request)
+@operation("jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {202: Job}, body=Submission, errors=(404, 409, 413))
+async def submit(request: Request, caller: Caller) -> Response:
+    """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more."""
     kind = _kind(request, request.path_params["kind"])
     submission = await body_as(Submission, request)
     params = _parsed(kind, submission.params)
@@ -50,19 +51,18 @@ async def submit(request: Request) -> Response:
         raise fault("/queue", f"{options.queue[:64]!r} is not a queue. Queues: {', '.join(known)}.")
     job = await _queue(request).submit(params, project=caller.project, options=options)
     needs = await needs_of([job]) if params.needs() else []
-    new = _job_as_json(await JobRecord.get(id=job), needs, (), (), None)
-    return JSONResponse(new, 202, headers={"Location": f"/api/v1/jobs/{job}"})
+    return reply(shown_job(await JobRecord.get(id=job), needs), 202, {"Location": f"/api/v1/jobs/{job}"})
 
 
-async def show(request: Request) -> Response:
-    """GET /jobs/{id}: one job, with its attempts and files."""
-    caller = await authenticate(request)
+@operation("jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job}, errors=(404,))
+async def show(request: Request, caller: Caller) -> Response:
+    """Return a job as it stands, with its attempts and files."""
     return await _answer(request, (await find_job(request, caller)).id, caller)
 
 
-async def list_jobs(request: Request) -> Response:
-    """GET /jobs?state=&kind=&cursor=&limit=: the newest first; `next_cursor` is null on the last page."""
-    caller = await authenticate(request)
+@operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage})
+async def list_jobs(request: Request, caller: Caller) -> Response:
+    """List jobs, the newest first."""
     query = JobRecord.filter(project=caller.project)
     if states := request.query_params.get("state"):
         query = query.filter(state__in=[_state(state) for state in states.split(",")])
@@ -74,23 +74,25 @@ async def list_jobs(request: Request) -> Response:
     found = await query.order_by("-id").limit(limit + 1)
     page = found[:limit]
     more = len(found) > limit
-    return JSONResponse(
-        {"items": await jobs_as_json(_infra(request), page), "next_cursor": str(page[-1].id) if more else None}
-    )
+    shown = await shown_jobs(_infra(request), page)
+    return reply(JobPage(items=shown, next_cursor=str(page[-1].id) if more else None))
 
 
-async def cancel(request: Request) -> Response:
-    """POST /jobs/{id}/cancel, with or without a body `{"reason": ...}`: 202 and the job; 409 once it has ended."""
-    caller = await authenticate(request)
+@operation(
+    "jobs.cancel", "POST", "/jobs/{id}/cancel", Scope.CANCEL, {202: Job},
+    body=Reason, body_needed=False, errors=(404, 409),
+)  # fmt: skip
+async def cancel(request: Request, caller: Caller) -> Response:
+    """Cancel a job: at once while it waits, else its worker is told to end it; 409 once it has ended."""
     job = await find_job(request, caller)
     asked = await body_as(Reason, request, empty={})
     await _queue(request).cancel(job.id, asked.reason)
     return await _answer(request, job.id, caller, status=202)
 
 
-async def retry(request: Request) -> Response:
-    """POST /jobs/{id}/retry: 202 and the job; 409 unless it failed or was cancelled."""
-    caller = await authenticate(request)
+@operation("jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409))
+async def retry(request: Request, caller: Caller) -> Response:
+    """Queue a failed or cancelled job again, with all its tries; 409 in another state."""
     job = await find_job(request, caller)
     await _queue(request).retry(job.id)
     return await _answer(request, job.id, caller, status=202)
@@ -112,94 +114,10 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     return job
 
 
-async def jobs_as_json(infra: Infra, jobs: Sequence[JobRecord]) -> list[dict[str, Any]]:
-    """Return jobs as clients see them, with their attempts, files and latest progress."""
-    ids = [job.id for job in jobs]
-    attempts = await AttemptRecord.filter(job_id__in=ids).order_by("number") if ids else []
-    files = await FileRecord.filter(job_id__in=ids).order_by("name") if ids else []
-    needs = await needs_of(ids) if ids else []
-    progress = await latest_progress(infra.redis, jobs)
-    return [
-        _job_as_json(
-            job,
-            [need for need in needs if need.job == job.id],
-            [attempt for attempt in attempts if attempt.job_id == job.id],  # type: ignore[attr-defined]
-            [file for file in files if file.job_id == job.id],  # type: ignore[attr-defined]
-            progress.get(job.id),
-        )
-        for job in jobs
-    ]
-
-
-def _job_as_json(
-    job: JobRecord,
-    needs: Iterable[Need],
-    attempts: Iterable[AttemptRecord],
-    files: Iterable[FileRecord],
-    kept: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    return {
-        "id": str(job.id),
-        "kind": job.kind,
-        "state": job.state.value,
-        "reason": job.reason,
-        "params": job.params,
-        "result": job.result,
-        "error": job.error,
-        "progress": {name: kept["last"][name] for name in PROGRESS} if kept else None,
-        "attempt": job.attempt,
-        "tries": job.tries,
-        "queue": job.queue,
-        "priority": job.priority,
-        "created_at": rfc3339(job.created_at),
-        "due_at": rfc3339(job.due_at),
-        "started_at": rfc3339(job.started_at),
-        "finished_at": rfc3339(job.finished_at),
-        "cancel_requested_at": rfc3339(job.cancel_requested_at),
-        "cancel_reason": job.cancel_reason,
-        "needs": [{"id": str(need.id), "kind": need.kind, "state": need.state.value} for need in needs],
-        "attempts": [_attempt_as_json(attempt) for attempt in (*attempts, *_running(job))],
-        "files": [file_as_json(file) for file in files],
-    }
-
-
-def _running(job: JobRecord) -> list[AttemptRecord]:
-    """Return the attempt that runs, which has no row yet."""
-    if job.state != State.RUNNING:
-        return []
-    return [AttemptRecord(number=job.attempt, worker=job.worker, started_at=job.attempted_at)]
-
-
-def _attempt_as_json(attempt: AttemptRecord) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "worker": attempt.worker,
-        "started_at": rfc3339(attempt.started_at),
-        "finished_at": rfc3339(attempt.finished_at),
-        "outcome": attempt.outcome,
-        "error": attempt.error,
-        "peak_memory_bytes": attempt.peak_memory_bytes,
-        "cpu_s": attempt.cpu_s,
-    }
-
-
-def file_as_json(file: FileRecord) -> dict[str, Any]:
-    """Return a stored file as clients see it."""
-    return {
-        "id": str(file.id),
-        "name": file.name,
-        "media_type": file.media_type,
-        "size_bytes": file.size_bytes,
-        "sha256": file.sha256,
-        "created_at": rfc3339(file.created_at),
-        "href": f"/api/v1/files/{file.id}",
-    }
-
-
 async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
     row = await JobRecord.get(id=job, project=caller.project)
-    (shown,) = await jobs_as_json(_infra(request), [row])
-    return JSONResponse(shown, status, headers={"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
+    (shown,) = await shown_jobs(_infra(request), [row])
+    return reply(shown, status, {"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
 
 
 def _parsed(kind: type[Params], params: dict[str, Any]) -> Params:
@@ -266,3 +184,6 @@ def _limit(text: str | None) -> int:
             errors=[{"pointer": "/limit", "detail": f"must be in 1..{LARGEST_PAGE}"}],
         )
     return int(text)
+
+
+OPERATIONS = (submit, list_jobs, show, cancel, retry)

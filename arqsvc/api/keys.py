@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -32,6 +32,7 @@ class KeyKind(StrEnum):
     KEY = "key"
     LINK = "link"
     SESSION = "session"
+    TICKET = "ticket"
 
 
 class Scope(StrEnum):
@@ -178,6 +179,17 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     return key
 
 
+async def take_ticket(secret: str) -> Caller | None:
+    """Use up a ticket; returns whom it stands for, or None if it is none, or none any more."""
+    found = await rows(
+        """WITH used AS (DELETE FROM api_key WHERE digest = $1 AND kind = 'ticket'
+            RETURNING id, project, name, scopes, per_minute, expires_at > now() AS good)
+        SELECT id, project, name, scopes, per_minute FROM used WHERE good""",
+        [_digest(secret)],
+    )
+    return _caller(found[0]) if found else None
+
+
 async def _find(secret: str, kind: KeyKind) -> Caller | None:
     """Return a secret of this kind, unless it has expired; one statement, since every request asks for it."""
     found = await rows(
@@ -185,9 +197,11 @@ async def _find(secret: str, kind: KeyKind) -> Caller | None:
         WHERE digest = $1 AND kind = $2 AND (expires_at IS NULL OR expires_at > now())""",
         [_digest(secret), kind.value],
     )
-    if not found:
-        return None
-    return Caller(**{**found[0], "scopes": frozenset(map(Scope, json.loads(found[0]["scopes"])))})
+    return _caller(found[0]) if found else None
+
+
+def _caller(row: Mapping[str, Any]) -> Caller:
+    return Caller(**{**row, "scopes": frozenset(map(Scope, json.loads(row["scopes"])))})
 
 
 def _refuse_foreign_pages(connection: HTTPConnection) -> None:

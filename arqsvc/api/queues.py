@@ -1,49 +1,55 @@
 """Queues over HTTP: GET /api/v1/queues, and what an operator may do with one."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from arqsvc.api.bodies import Reason, body_as
-from arqsvc.api.keys import authenticate
+from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.operation import Operation, operation, reply
+from arqsvc.contract import Queue, QueueChanged, QueueList, QueuePurged
 from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
 from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.jobs.queues import states
 from arqsvc.jobs.record import QueueMode
 
-MODES = {"pause": QueueMode.PAUSED, "resume": QueueMode.OPEN, "drain": QueueMode.DRAINING}
 
-
-async def list_queues(request: Request) -> Response:
-    """GET /queues: each with its mode, how many jobs it holds, how old they are, how fast it moves."""
-    await authenticate(request)
+@operation("queues.list", "GET", "/queues", Scope.READ, {200: QueueList})
+async def list_queues(request: Request, caller: Caller) -> Response:
+    """List the queues: the mode of each, how many jobs it holds, how old they are, how fast it moves."""
     infra: Infra = request.app.state.infra
     known = known_queues(request.app.state.params, infra.settings.routed)
     found = await states(infra.redis, known, infra.settings.lease_s)
-    return JSONResponse({"items": [asdict(one) for one in found]})
+    return reply(QueueList(items=[Queue(**asdict(one)) for one in found]))
 
 
-def change(mode: QueueMode) -> Callable[[Request], Awaitable[Response]]:
-    """POST /queues/{queue}/pause, /resume, /drain: 200 and the mode."""
-
-    async def changed(request: Request) -> Response:
-        await authenticate(request)
+def _change(verb: str, mode: QueueMode, doc: str) -> Operation:
+    async def changed(request: Request, caller: Caller) -> Response:
         queue = _known(request)
         await _jobs(request).set_mode(queue, mode)
-        return JSONResponse({"queue": queue, "mode": mode.value})
+        return reply(QueueChanged(queue=queue, mode=mode.value))
 
-    return changed
+    changed.__doc__ = doc
+    path = f"/queues/{{queue}}/{verb}"
+    return operation(f"queues.{verb}", "POST", path, Scope.OPERATE, {200: QueueChanged}, errors=(404,))(changed)
 
 
-async def purge(request: Request) -> Response:
-    """POST /queues/{queue}/purge, with `{"reason": ...}` or no body: cancels all that waits; 200 and how many."""
-    await authenticate(request)
+pause = _change("pause", QueueMode.PAUSED, "Start no more jobs of a queue; it takes in new ones, and they wait.")
+resume = _change("resume", QueueMode.OPEN, "Go on with a queue, and take in new jobs.")
+drain = _change("drain", QueueMode.DRAINING, "Take in no new jobs of a queue; those that are there are done.")
+
+
+@operation(
+    "queues.purge", "POST", "/queues/{queue}/purge", Scope.OPERATE, {200: QueuePurged},
+    body=Reason, body_needed=False, errors=(404,),
+)  # fmt: skip
+async def purge(request: Request, caller: Caller) -> Response:
+    """Cancel all that waits in a queue, of every project."""
     asked = await body_as(Reason, request, empty={})
     queue = _known(request)
-    return JSONResponse({"queue": queue, "purged": await _jobs(request).purge(queue, asked.reason)})
+    return reply(QueuePurged(queue=queue, purged=await _jobs(request).purge(queue, asked.reason)))
 
 
 def _known(request: Request) -> str:
@@ -58,3 +64,6 @@ def _known(request: Request) -> str:
 def _jobs(request: Request) -> JobQueue:
     queue: JobQueue = request.app.state.queue
     return queue
+
+
+OPERATIONS = (list_queues, pause, resume, drain, purge)

@@ -12,13 +12,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import SIGTERM
+from typing import Any
 
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret, is_key
+from arqsvc.api.sse import HEARTBEAT_S, SEND_S
 from arqsvc.errors import CannotStart, ChildDied
 from arqsvc.families import load_params, load_settings
 from arqsvc.infra.db import applied_migrations, migrate, own_migrations
@@ -110,8 +113,12 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
+        http=_Connection,
         ws="auto",
-        ws_max_size=4096,
+        ws_max_size=64 * 1024,
+        ws_ping_interval=HEARTBEAT_S,
+        ws_ping_timeout=SEND_S,
+        ws_per_message_deflate=False,  # its windows take more memory than all else of a stream
     )
     server = _Server(config)
     async with app.router.lifespan_context(app), task_group() as group:
@@ -121,7 +128,16 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         try:
             yield _address(listening)
         finally:
+            app.state.hub.stop()
             server.should_exit = True
+
+
+class _Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn takes the one that is installed
+    """A connection whose requests may break it: closing one waits for a reader that does not read."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
 
 
 class _Server(uvicorn.Server):

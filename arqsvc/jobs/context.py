@@ -16,8 +16,8 @@ from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool, Usage
 from arqsvc.infra.storage import ScratchFolder, Storage, Stored
 from arqsvc.jobs import ledger
-from arqsvc.jobs.progress import ProgressWriter
 from arqsvc.jobs.files import FileRecord, file_row, find_file
+from arqsvc.jobs.progress import ProgressWriter
 from arqsvc.jobs.record import JobRecord
 from arqsvc.jobs.run import Interruption, Run
 from arqsvc.jobs.waiting import needs_of

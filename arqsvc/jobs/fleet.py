@@ -6,6 +6,7 @@ goes along between the changes, at most four times a second of each job.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,15 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from arqsvc.infra.db import rows
+from arqsvc.infra.db import UNAVAILABLE, rows
 from arqsvc.jobs.events import LARGEST, LOOK_S, About, Cursor, Event, about, change
-from arqsvc.jobs.outbox import Outbox
+from arqsvc.jobs.outbox import Closed, Outbox
 from arqsvc.jobs.progress import PROGRESS_S, progress_event
 from arqsvc.jobs.record import FINAL
 from arqsvc.jobs.snapshot import newest_change, snapshot, told_from
 from arqsvc.jobs.wanted import Wanted
 
-PAGE = 500
+logger = logging.getLogger(__name__)
+
+PAGE = 200
 """Most changes that are read at once."""
 HELD_S = 0.01
 """First wait for changes that an open transaction holds back; the next is twice as long."""
@@ -65,6 +68,13 @@ class Fleet:
         not kept or are too many, and for one that wants to begin `anew`.
         """
         outbox.follows.add(None)
+        try:
+            await self._catch_up(outbox, wanted, after, anew=anew)
+        except UNAVAILABLE as error:
+            logger.warning("a stream has no database", extra={"error": f"{type(error).__name__}: {error}"})
+            outbox.close(Closed.STOPPED)
+
+    async def _catch_up(self, outbox: Outbox, wanted: Wanted, after: Cursor | None, *, anew: bool) -> None:
         at = None if anew or after is None else await told_from(after)
         if at is None:
             at = await newest_change()

@@ -188,8 +188,8 @@ class EventHub:
         return kept
 
 
-async def follow(hub: EventHub, job: UUID, after: EventId = EventId(0)) -> AsyncGenerator[Event, None]:
-    """Yield the story of one job behind `after`, and then what comes; ends with its final state, or with the process."""
+async def follow(hub: EventHub, job: UUID, after: EventId) -> AsyncGenerator[Event, None]:
+    """Yield the story of a job behind `after`, and then what comes; ends with its final state, or with the process."""
     with hub.opened() as outbox:
         hub.follow(outbox, job, after)
         while events := await outbox.take():

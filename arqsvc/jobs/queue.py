@@ -25,8 +25,8 @@ from arqsvc.jobs import ledger, limits, waiting
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import announce
 from arqsvc.jobs.lease import forget_dead_workers
-from arqsvc.jobs.ledger import NewJob
 from arqsvc.jobs.move import Moved
+from arqsvc.jobs.new import NewJob, insert
 from arqsvc.jobs.queues import Modes, count_flow, set_mode
 from arqsvc.jobs.record import FINAL, JobRecord, QueueMode, State
 
@@ -124,7 +124,7 @@ class JobQueue:
 
     async def _write_new(self, submitted: Sequence[Sequence[NewJob]]) -> list[None]:
         """Write what several submitted, each a job with all that it needs, and queue it."""
-        await self.deliver(await ledger.insert([job for jobs in submitted for job in jobs]))
+        await self.deliver(await insert([job for jobs in submitted for job in jobs]))
         return [None] * len(submitted)
 
     def _new_jobs(self, params: Params, project: str, options: Options) -> list[NewJob]:

@@ -119,7 +119,7 @@ class AttemptRecord(Model):
 class EventRecord(Model):
     """One change of a job's state; `seq` counts from 1 without a gap.
 
-    All changes of all jobs are in the order of `tx, id`: once no transaction older than `tx` is open, none comes before.
+    All changes of all jobs have the order `tx, id`: once no transaction older than `tx` is open, none comes before it.
     """
 
     id = fields.BigIntField(primary_key=True)

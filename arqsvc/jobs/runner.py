@@ -20,9 +20,9 @@ from arqsvc.infra.storage import ScratchFolder, disk_errors
 from arqsvc.jobs import ledger
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Result
-from arqsvc.jobs.progress import ProgressSender, ProgressWriter
 from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.move import Claimed
+from arqsvc.jobs.progress import ProgressSender, ProgressWriter
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import State
 from arqsvc.jobs.recorder import Record, Recorder

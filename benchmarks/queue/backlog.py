@@ -27,8 +27,7 @@ from arqsvc.infra.embedded import embedded_postgres, embedded_redis
 from arqsvc.infra.guarded import guarded
 from arqsvc.infra.redis import open_redis
 from arqsvc.infra.state import runtime_folder
-from arqsvc.jobs import ledger
-from arqsvc.jobs.ledger import NewJob
+from arqsvc.jobs.new import NewJob, insert
 from arqsvc.jobs.queue import JobQueue
 from benchmarks.queue.ours import QUEUE, Noop
 
@@ -59,7 +58,7 @@ async def fill(queue: JobQueue, number: int, project: str) -> None:
     for first in range(0, number, BATCH):
         count = min(BATCH, number - first)
         new = [NewJob(id=uuid7(), project=project, kind=Noop.kind, queue=QUEUE, params={"n": n}) for n in range(count)]
-        await queue.deliver(await ledger.insert(new))
+        await queue.deliver(await insert(new))
 
 
 async def drained(queued: int, finished: int, drain: int) -> dict[str, float]:

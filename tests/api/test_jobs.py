@@ -8,7 +8,7 @@ import pytest
 from arqsvc.api.keys import KeyKind, create_secret
 from tests.service import Service
 
-JOB = {
+JOB = {"pinned", "tags", "submitted_by", "parent_id",
     "id", "kind", "state", "reason", "params", "result", "error", "progress", "attempt", "tries", "queue", "priority",
     "created_at", "due_at", "started_at", "finished_at", "cancel_requested_at", "cancel_reason", "needs", "attempts",
     "files",

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from arqsvc.contract import Event
 from tests.service import Service
 from tests.waiting import until
 
@@ -48,7 +49,7 @@ async def test_a_live_follower_sees_every_state_and_every_step_in_order(service:
     assert states(events) == ["queued", "running", "succeeded"]
     assert steps(events) == ["first", "second", "third"]
     assert all(one < next_ for one, next_ in pairwise(numbers(events)))
-    assert all(set(event) == {"id", "type", "job_id", "ts", "data"} for event in events)
+    assert all(set(event) == set(Event.model_fields) for event in events)
     progress = [event["data"] for event in events if event["type"] == "progress"]
     assert progress[-1] == {"step": "third", "done": 149, "total": 150, "unit": "pieces", "fraction": 149 / 150}
     assert len(progress) < 30

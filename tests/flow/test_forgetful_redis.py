@@ -5,8 +5,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 from uuid6 import uuid7
 
-from arqsvc.jobs import ledger
-from arqsvc.jobs.ledger import NewJob
+from arqsvc.jobs.new import NewJob, insert
 from arqsvc.jobs.queue import PAGE
 from tests.servers import worker_process
 from tests.service import Service
@@ -75,7 +74,7 @@ async def test_a_job_that_lost_its_place_behind_a_long_backlog_is_put_back(api: 
     backlog = [
         NewJob(id=uuid7(), project="x", kind="test.unserved", queue="unserved", params={}) for _ in range(PAGE + 1)
     ]
-    await ledger.insert(backlog)
+    await insert(backlog)
     job = await api.client.submit("test.say", {"text": "found"})
     assert api.settings.redis_url
     async with Redis.from_url(api.settings.redis_url.get_secret_value()) as redis:

@@ -10,11 +10,12 @@ from uuid6 import uuid7
 
 from arqsvc.errors import BadInput, Conflict, Retryable, SourceAway, Throttled, TimedOut
 from arqsvc.infra.db import connect, open_db, rows
-from arqsvc.jobs import ledger
+from arqsvc.jobs import new
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Limit, Params, Result, Retries, job
-from arqsvc.jobs.ledger import Ended, Ending, NewJob
+from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.move import Claimed, Moved
+from arqsvc.jobs.new import NewJob
 from arqsvc.jobs.run import LOST, TOO_LATE, Interrupted, Outcome, ending
 from tests.jobs.ledger_model import ALIVE, AT_ONCE, GONE, End, Job
 
@@ -41,7 +42,7 @@ async def note(ctx: JobContext, params: Note) -> Noted:
 
 async def insert(jobs: Sequence[Job]) -> list[Moved]:
     """Write these jobs."""
-    return await ledger.insert(
+    return await new.insert(
         [
             NewJob(
                 id=job.id, project="tester", kind=Note.kind, queue=Note.queue, params={}, tries=job.tries,

@@ -1,0 +1,77 @@
+"""One operation of the API, described once: its route, who may, what it takes and what it answers.
+
+`openapi.py` reads the same description, so that what is documented is what is done.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import getdoc
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.tickets import admit
+
+Handler = Callable[[Request, Caller], Awaitable[Response]]
+Answers = Mapping[int, type[BaseModel] | str | None]
+"""By status: the type of the JSON body, the media type of another body, or None for no body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What one method of one path does."""
+
+    name: str
+    """Such as `jobs.cancel`: the operation's id, and the action in the audit log."""
+    method: str
+    path: str
+    """Below `/api/v1`."""
+    scope: Scope
+    """What the caller's key must have."""
+    handler: Handler
+    answers: Answers
+    body: type[BaseModel] | str | None = None
+    """The type of the JSON body, or the media type of another body."""
+    body_needed: bool = True
+    query: type[BaseModel] | None = None
+    errors: tuple[int, ...] = ()
+    """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 503."""
+    by_ticket: bool = False
+    """Whether `?ticket=` lets a caller in as well."""
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    """Bodies by name; each is accepted as it stands."""
+
+    @property
+    def doc(self) -> str:
+        """What it does, for people: the first line is the summary."""
+        return getdoc(self.handler) or ""
+
+    def route(self) -> Route:
+        """Return its route."""
+        return Route(self.path, self.answer, methods=[self.method], name=self.name)
+
+    async def answer(self, request: Request) -> Response:
+        """Let in who may, and do it."""
+        caller = await (admit if self.by_ticket else authenticate)(request)
+        caller.must(self.scope)
+        return await self.handler(request, caller)
+
+
+def operation(
+    name: str, method: str, path: str, scope: Scope, answers: Answers, **described: Any
+) -> Callable[[Handler], Operation]:
+    """Make the function below it an operation; its docstring is what the documentation says."""
+
+    def described_by(handler: Handler) -> Operation:
+        return Operation(name, method, path, scope, handler, answers, **described)
+
+    return described_by
+
+
+def reply(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer with this body."""
+    return Response(model.model_dump_json(), status, headers, media_type="application/json")

@@ -1,0 +1,101 @@
+"""Jobs and files as clients see them: rows of the ledger as the types of the contract."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from arqsvc.contract import Attempt, File, Job, Progress
+from arqsvc.contract import Need as ShownNeed
+from arqsvc.infra import Infra
+from arqsvc.jobs.files import FileRecord
+from arqsvc.jobs.progress import PROGRESS, latest_progress
+from arqsvc.jobs.record import AttemptRecord, JobRecord, State
+from arqsvc.jobs.waiting import Need, needs_of
+
+
+async def shown_jobs(infra: Infra, jobs: Sequence[JobRecord]) -> list[Job]:
+    """Return jobs with their attempts, files and latest progress."""
+    ids = [job.id for job in jobs]
+    attempts = await AttemptRecord.filter(job_id__in=ids).order_by("number") if ids else []
+    files = await FileRecord.filter(job_id__in=ids).order_by("name") if ids else []
+    needs = await needs_of(ids) if ids else []
+    progress = await latest_progress(infra.redis, jobs)
+    return [
+        shown_job(
+            job,
+            [need for need in needs if need.job == job.id],
+            [attempt for attempt in attempts if attempt.job_id == job.id],  # type: ignore[attr-defined]
+            [file for file in files if file.job_id == job.id],  # type: ignore[attr-defined]
+            progress.get(job.id),
+        )
+        for job in jobs
+    ]
+
+
+def shown_job(
+    job: JobRecord,
+    needs: Iterable[Need] = (),
+    attempts: Iterable[AttemptRecord] = (),
+    files: Iterable[FileRecord] = (),
+    kept: Mapping[str, Any] | None = None,
+) -> Job:
+    """Return one job with what was read of it."""
+    return Job(
+        id=job.id,
+        kind=job.kind,
+        state=job.state.value,
+        reason=job.reason,
+        params=job.params,
+        result=job.result,
+        error=job.error,
+        progress=Progress(**{name: kept["last"][name] for name in PROGRESS}) if kept else None,
+        attempt=job.attempt,
+        tries=job.tries,
+        queue=job.queue,
+        priority=job.priority,
+        tags=job.tags or {},
+        parent_id=job.parent_id,
+        submitted_by=job.submitted_by,
+        pinned=job.pinned,
+        created_at=job.created_at,
+        due_at=job.due_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        cancel_requested_at=job.cancel_requested_at,
+        cancel_reason=job.cancel_reason,
+        needs=[ShownNeed(id=need.id, kind=need.kind, state=need.state.value) for need in needs],
+        attempts=[_attempt(attempt) for attempt in (*attempts, *_running(job))],
+        files=[shown_file(file) for file in files],
+    )
+
+
+def _running(job: JobRecord) -> list[AttemptRecord]:
+    """Return the attempt that runs, which has no row yet."""
+    if job.state != State.RUNNING:
+        return []
+    return [AttemptRecord(number=job.attempt, worker=job.worker, started_at=job.attempted_at)]
+
+
+def _attempt(attempt: AttemptRecord) -> Attempt:
+    return Attempt(
+        number=attempt.number,
+        worker=attempt.worker,
+        started_at=attempt.started_at,
+        finished_at=attempt.finished_at,
+        outcome=attempt.outcome,
+        error=attempt.error,
+        peak_memory_bytes=attempt.peak_memory_bytes,
+        cpu_s=attempt.cpu_s,
+    )
+
+
+def shown_file(file: FileRecord) -> File:
+    """Return a stored file."""
+    return File(
+        id=file.id,
+        name=file.name,
+        media_type=file.media_type,
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
+        created_at=file.created_at,
+        href=f"/api/v1/files/{file.id}",
+    )

@@ -1,0 +1,203 @@
+"""What the API answers, as types: the server makes them, the Python client reads them, `/openapi.json` describes them.
+
+Members may be added in later versions; a reader ignores those that it does not know. Times are RFC 3339 in UTC.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JobState = Literal["blocked", "scheduled", "queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class Answer(BaseModel):
+    """What an operation answers."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Fault(Answer):
+    """One thing that is wrong with a request."""
+
+    pointer: str
+    """Where, as a JSON Pointer into the body, or the name of a query parameter behind a slash."""
+    detail: str
+
+
+class Problem(Answer):
+    """Why something was refused or failed, as RFC 9457 has it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    """A stable word for a program."""
+    detail: str
+    """One or two sentences for a person: the value, the limit, the next step."""
+    instance: str | None = None
+    errors: list[Fault] | None = None
+
+
+class Event(Answer):
+    """One thing that happened, the same on every transport."""
+
+    id: str | None
+    """Of an event of a job, its place in that job's story, such as `3` or `3.17`; else the cursor."""
+    type: Literal["state", "progress", "hello", "reset", "cut", "error"]
+    """`state` and `progress` are of a job, the others are of the stream itself."""
+    job_id: UUID | None
+    kind: str | None
+    queue: str | None
+    tags: dict[str, str] | None
+    ts: datetime
+    cursor: str | None
+    """The place among all events, from which to follow the fleet; of progress there is none."""
+    data: dict[str, Any]
+
+
+class Ticket(Answer):
+    """What opens one event stream."""
+
+    ticket: str
+    """For `?ticket=`."""
+    expires_at: datetime
+
+
+class Progress(Answer):
+    """Where the work of a running job stands."""
+
+    step: str
+    fraction: float = Field(ge=0, le=1)
+    done: float
+    total: float
+    unit: str | None
+
+
+class Need(Answer):
+    """A job that another needs before it begins."""
+
+    id: UUID
+    kind: str
+    state: JobState
+
+
+class Attempt(Answer):
+    """One try at a job."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    """`succeeded`, `failed`, `cancelled`, `throttled`, `unavailable`, `interrupted` or `lost`; null while it runs."""
+    error: dict[str, Any] | None
+    peak_memory_bytes: int | None
+    cpu_s: float | None
+
+
+class File(Answer):
+    """A stored file."""
+
+    id: UUID
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+    href: str
+    """Where its content is."""
+
+
+class Job(Answer):
+    """A job as it stands."""
+
+    id: UUID
+    kind: str
+    state: JobState
+    reason: str | None
+    """Why it is in this state, as a stable word."""
+    params: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    """A problem document, once it has failed, or while it waits to be tried again."""
+    progress: Progress | None
+    attempt: int
+    tries: int
+    queue: str
+    priority: int
+    tags: dict[str, str]
+    parent_id: UUID | None
+    """The job that it does again."""
+    submitted_by: str | None
+    """The name of the key that asked for it."""
+    pinned: bool
+    """Whether it is kept from being deleted."""
+    created_at: datetime
+    due_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    cancel_reason: str | None
+    needs: list[Need]
+    attempts: list[Attempt]
+    files: list[File]
+
+
+class JobPage(Answer):
+    """Some jobs, the newest first."""
+
+    items: list[Job]
+    next_cursor: str | None
+    """`cursor` of the page behind this one; null on the last."""
+
+
+class Queue(Answer):
+    """A queue as it stands."""
+
+    queue: str
+    mode: Literal["open", "paused", "draining"]
+    queued: int
+    """Jobs that a worker may begin now."""
+    scheduled: int
+    blocked: int
+    running: int
+    oldest_s: float
+    """Seconds for which the job that has waited longest is queued; 0 where none is."""
+    in_per_s: float
+    """Jobs a second that were queued, over the last minute."""
+    out_per_s: float
+    """Jobs a second that ended, over the last minute."""
+    workers: int
+    """Live workers that serve it."""
+
+
+class QueueList(Answer):
+    """All queues."""
+
+    items: list[Queue]
+
+
+class QueueChanged(Answer):
+    """The mode that a queue has now."""
+
+    queue: str
+    mode: Literal["open", "paused", "draining"]
+
+
+class QueuePurged(Answer):
+    """How many jobs of a queue were cancelled."""
+
+    queue: str
+    purged: int
+
+
+class Health(Answer):
+    """Whether the service can work."""
+
+    status: str
+    checks: dict[str, str] = {}
+    """Each part by name: `ok`, or what is wrong with it."""
