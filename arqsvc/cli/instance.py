@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -38,6 +39,7 @@ CLIENT_FILE = "client.json"
 SHUTDOWN_S = 3
 """Seconds that open requests get once the API is told to stop."""
 KILL_S = 20.0
+MOST_FILES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         ws_ping_timeout=SEND_S,
         ws_per_message_deflate=False,  # its windows take more memory than all else of a stream
     )
+    _allow_many_connections()
     server = _Server(config)
     async with app.router.lifespan_context(app), task_group() as group:
         task = group.create_task(server.serve(sockets=[listening]))
@@ -130,6 +133,14 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         finally:
             app.state.hub.stop()
             server.should_exit = True
+
+
+def _allow_many_connections() -> None:
+    """Let this process open as many files as it may: each stream is one, and 1,024 are what many systems begin with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn takes the one that is installed
