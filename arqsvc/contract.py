@@ -42,23 +42,6 @@ class Problem(Answer):
     errors: list[Fault] | None = None
 
 
-class Event(Answer):
-    """One thing that happened, the same on every transport."""
-
-    id: str | None
-    """Of an event of a job, its place in that job's story, such as `3` or `3.17`; else the cursor."""
-    type: Literal["state", "progress", "hello", "reset", "cut", "error"]
-    """`state` and `progress` are of a job, the others are of the stream itself."""
-    job_id: UUID | None
-    kind: str | None
-    queue: str | None
-    tags: dict[str, str] | None
-    ts: datetime
-    cursor: str | None
-    """The place among all events, from which to follow the fleet; of progress there is none."""
-    data: dict[str, Any]
-
-
 class Ticket(Answer):
     """What opens one event stream."""
 
@@ -147,12 +130,87 @@ class Job(Answer):
     files: list[File]
 
 
+class Warned(Answer):
+    """Why a job may wait for longer than its submitter expects."""
+
+    code: Literal["no_worker", "queue_paused", "queue_long"]
+    queue: str
+    detail: str
+
+
+class Submitted(Job):
+    """A job as it stands once it is submitted."""
+
+    warnings: list[Warned]
+    """What its submitter should know of its queue, and of those of the jobs that it needs."""
+
+
+class JobReference(Answer):
+    """Where a job is found."""
+
+    id: UUID
+    href: str
+
+
+class BatchItem(Answer):
+    """What came of one job of a batch."""
+
+    status: int
+    """As it would be submitted alone: 202; 200 where another job does its work; else that of the problem."""
+    job: JobReference | None = None
+    problem: Problem | None = None
+
+
+class Batch(Answer):
+    """What came of each job of a batch, in the order given."""
+
+    items: list[BatchItem]
+    accepted: int
+    """How many were taken in, or are done by another job."""
+    refused: int
+    warnings: list[Warned]
+    """What their submitter should know of their queues."""
+
+
 class JobPage(Answer):
     """Some jobs, the newest first."""
 
     items: list[Job]
     next_cursor: str | None
     """`cursor` of the page behind this one; null on the last."""
+
+
+class Event(Answer):
+    """One thing that happened to a job, the same on every transport."""
+
+    id: str
+    """Its place in the job's story, such as `3` or `3.17`."""
+    type: Literal["state", "progress"]
+    job_id: UUID
+    kind: str
+    queue: str
+    tags: dict[str, str] | None
+    ts: datetime
+    cursor: str | None
+    """Its place among the changes of all jobs, such as `7312-40`; progress has none."""
+    data: dict[str, Any]
+
+
+class Notice(Answer):
+    """What a stream says of itself, in the envelope of an event."""
+
+    id: str | None
+    type: Literal["hello", "reset", "cut", "error"]
+    """`hello`: the stream begins at `cursor`. `reset`: it goes on at `cursor`; `data` is how the jobs stand: how many
+    are in each state (`counts`), and the newest 500 that have not ended (`jobs`). `cut`: it ends, because it was not
+    read, and goes on behind `last_id`. `error`: what a client said on a socket was refused; `data` is the problem."""
+    job_id: UUID | None
+    kind: None
+    queue: None
+    tags: None
+    ts: datetime
+    cursor: str | None
+    data: dict[str, Any]
 
 
 class Queue(Answer):

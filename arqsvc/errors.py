@@ -7,8 +7,11 @@
         NotFound          404
           UnknownKind     404
         Conflict          409
+          Duplicate       409
+          InFlight        409
         TooLarge          413
         InvalidParams     422
+        KeyReused         422
       JobFailed           this work cannot succeed, however often it is tried
         BadInput          the file or value given is not what the work needs
         SourceRefused     an outside service said no, or sent what is not what was asked for
@@ -21,6 +24,7 @@
           SourceAway      there is no connection to it, or it is down: an outage, which may last
         Throttled         an outside service asks to wait; this uses up none of the job's tries
           DatabaseAway    our own database does not answer
+        QueueFull         a queue takes in no more for now
         OutOfSpace        a disk is full or read-only
         ChildDied         a child process ended without an answer
       CannotStart         a command cannot start; exit code 2
@@ -116,6 +120,20 @@ class Conflict(Rejected):
     status = 409
 
 
+class Duplicate(Conflict):
+    """The same work was submitted before, and is not to be done twice; `job` and `state` say which job does it."""
+
+    code = "duplicate"
+    title = "Submitted before"
+
+
+class InFlight(Conflict):
+    """The first request with this `Idempotency-Key` is still being answered; ask again after `Retry-After` seconds."""
+
+    code = "in_flight"
+    title = "The same request is being answered"
+
+
 class TooLarge(Rejected):
     """A body is over its limit; `limit_bytes` says which."""
 
@@ -129,6 +147,14 @@ class InvalidParams(Rejected):
 
     code = "invalid_params"
     title = "Invalid parameters"
+    status = 422
+
+
+class KeyReused(Rejected):
+    """Another request came with this `Idempotency-Key` before: another method, path or body."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency-Key used for another request"
     status = 422
 
 
@@ -226,6 +252,13 @@ class DatabaseAway(Throttled):
     code = "database_away"
     title = "Waiting for the database"
     status = 503
+
+
+class QueueFull(Retryable):
+    """As many jobs wait in a queue as may; carries `queue`, `queued` and `limit`."""
+
+    code = "queue_full"
+    title = "The queue is full"
 
 
 class OutOfSpace(Retryable):

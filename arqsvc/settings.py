@@ -136,6 +136,12 @@ class Settings(EnvironmentSettings):
     queues: str = Field(default="", pattern=r"^([\w.-]+(:\d+)?(,|$))*$")
     """Queues that a worker serves, as `NAME,...`, or `NAME:16,...` for so many jobs at a time. Unset: all."""
 
+    queue_long: int = Field(default=1000, ge=0)
+    """Jobs that wait in a queue from which on who submits another is told that it is long; 0 for never."""
+
+    queue_limit: int = Field(default=0, ge=0)
+    """Most jobs that wait in a queue; the API refuses more with 503. 0 for any number."""
+
     families: str = Field(default="", pattern=r"^([A-Za-z_][\w.]*(,|$))*$")
     """Packages of yours that are families of jobs, as `NAME,...`; they are added to ours."""
 

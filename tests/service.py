@@ -11,7 +11,7 @@ import httpx
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret
 from arqsvc.cli.instance import listening_on, serving
-from arqsvc.client import Client
+from arqsvc.client.wire import Wire
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.hub import EventHub
 from arqsvc.settings import Settings
@@ -23,7 +23,7 @@ class Service:
     """How to reach it."""
 
     settings: Settings
-    client: Client
+    client: Wire
     http: httpx.AsyncClient
     """Below /api/v1, with the same key."""
     key: str
@@ -47,7 +47,7 @@ async def open_service(
             key = await create_secret(KeyKind.KEY, project="tester", name="test")
             headers = {"Authorization": f"Bearer {key}"}
             async with (
-                Client(url, key) as client,
+                Wire(url, key) as client,
                 httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, trust_env=False) as http,
             ):
                 yield Service(settings, client, http, key, app.state.hub)

@@ -12,17 +12,47 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from arqsvc.api import events, files, health, jobs, keys, problems, queues, tasks
+from arqsvc.api import (
+    actions,
+    audit_log,
+    batches,
+    bulk,
+    events,
+    files,
+    health,
+    idempotency,
+    jobs,
+    keys,
+    problems,
+    queues,
+    submit,
+    tasks,
+    workers,
+)
 from arqsvc.errors import ArqsvcError, Unauthorized
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
-from arqsvc.infra.supervise import supervised
+from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.hub import EventHub
+from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.settings import Settings
 
-OPERATIONS = (*jobs.OPERATIONS, *events.OPERATIONS, *files.OPERATIONS, *queues.OPERATIONS, *tasks.OPERATIONS)
+PARTS = (
+    submit,
+    batches,
+    jobs,
+    actions,
+    bulk,
+    events,
+    files,
+    queues,
+    workers,
+    audit_log,
+    tasks,
+)
+OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
 """All that the API does below `/api/v1` for who has a key."""
 
 PAGE_HEADERS = {
@@ -42,7 +72,11 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         async with open_infra(settings) as infra:
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
-            async with supervised([*hub.loops, ("submissions", queue.run)]):
+            app.state.outlook = Outlook(
+                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
+            )  # fmt: skip
+            loops = [*hub.loops, ("submissions", queue.run), ("old answers", _forget_answers)]
+            async with supervised(loops):
                 yield
 
     api = [
@@ -69,6 +103,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         },
         lifespan=lifespan,
     )
+
+
+async def _forget_answers() -> None:
+    await every(idempotency.FORGET_S, idempotency.forget_old)
 
 
 class _Page(StaticFiles):

@@ -1,7 +1,6 @@
 """What happens: of one job at /api/v1/jobs/{id}/events, of all at /api/v1/events, both as SSE and as WebSocket."""
 
-from collections.abc import Mapping
-
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -10,20 +9,42 @@ from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import on_error
-from arqsvc.api.sockets import SNAPSHOT, Conversation, place_of, tell, until_gone
+from arqsvc.api.sockets import SNAPSHOT, Conversation, live, place_of, tell, until_gone
 from arqsvc.api.sse import EventStream
 from arqsvc.api.tickets import admit, make_ticket
 from arqsvc.contract import Ticket
 from arqsvc.errors import ArqsvcError
 from arqsvc.jobs.events import Cursor
+from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.record import FINAL
-from arqsvc.jobs.wanted import Filter, Wanted
+from arqsvc.jobs.snapshot import Wanted
+
+
+class Behind(BaseModel):
+    """The query of the stream of a job."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    after: str | None = None
+    """The id behind which to begin, such as `3` or `3.17`; the header `Last-Event-ID` goes before it."""
+    ticket: str | None = None
+    """Instead of a key: what `POST /tickets` made."""
+
+
+class Following(Filter):
+    """The query of the stream of all jobs: a filter, and where to begin."""
+
+    after: str | None = None
+    """The cursor behind which to begin, such as `7312-40`; `now`, as without it; or `snapshot`. The header
+    `Last-Event-ID` goes before it."""
+    ticket: str | None = None
+    """Instead of a key: what `POST /tickets` made."""
 
 
 @operation(
     "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: "text/event-stream", 204: None},
-    errors=(404,), by_ticket=True,
+    query=Behind, errors=(404,), by_ticket=True,
 )  # fmt: skip
 async def stream(request: Request, caller: Caller) -> Response:
     """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.
@@ -39,7 +60,7 @@ async def stream(request: Request, caller: Caller) -> Response:
     return EventStream(hub, lambda outbox: hub.follow(outbox, job.id, after), lambda event: event.id)
 
 
-@operation("events.follow", "GET", "/events", Scope.READ, {200: "text/event-stream"}, by_ticket=True)
+@operation("events.follow", "GET", "/events", Scope.READ, {200: "text/event-stream"}, query=Following, by_ticket=True)
 async def fleet(request: Request, caller: Caller) -> Response:
     """Stream what happens to all jobs of the project that fit a filter, in one order, as Server-Sent Events.
 
@@ -50,10 +71,7 @@ async def fleet(request: Request, caller: Caller) -> Response:
     """
     after = _after(request) or "now"
     cursor = Cursor.parse(after) if after not in {"now", SNAPSHOT} else None
-    given: Mapping[str, str] = {
-        name: value for name, value in request.query_params.items() if name not in {"after", "ticket"}
-    }
-    wanted, hub = Wanted(caller.project, Filter.parse(given)), _hub(request)
+    wanted, hub = Wanted(caller.project, live(Following.parse(request.query_params))), _hub(request)
     return EventStream(
         hub,
         lambda outbox: hub.fleet.join(outbox, wanted, cursor, anew=after == SNAPSHOT),
@@ -61,7 +79,7 @@ async def fleet(request: Request, caller: Caller) -> Response:
     )
 
 
-@operation("tickets.create", "POST", "/tickets", Scope.READ, {201: Ticket})
+@operation("tickets.create", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False)
 async def ticket(request: Request, caller: Caller) -> Response:
     """Make a ticket: for 60 seconds, `?ticket=` opens one event stream instead of a key, with the caller's scopes."""
     return reply(await make_ticket(caller), 201, {"Cache-Control": "no-store"})

@@ -1,63 +1,38 @@
-"""Jobs over HTTP: POST /api/v1/jobs/{kind}, GET, list, cancel, retry."""
+"""Jobs over HTTP: list and show. `submit.py` makes one; what may be done with one is in `actions.py`."""
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from arqsvc.api.bodies import Reason, body_as
+from arqsvc.api.bodies import query_as
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.problems import fault, invalid
-from arqsvc.api.shown import shown_job, shown_jobs
+from arqsvc.api.problems import fault
+from arqsvc.api.shown import shown_jobs
+from arqsvc.api.submissions import known_kind
+from arqsvc.api.waits import Wait, until_changed
 from arqsvc.contract import Job, JobPage
 from arqsvc.errors import InvalidParams, NotFound, UnknownKind
 from arqsvc.infra import Infra
-from arqsvc.jobs.declare import Params, file_fields
-from arqsvc.jobs.files import find_file
-from arqsvc.jobs.queue import JobQueue, Options, known_queues
-from arqsvc.jobs.record import JobRecord, State
-from arqsvc.jobs.waiting import needs_of
+from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.record import FINAL, JobRecord, State
 
 PAGE = 50
 LARGEST_PAGE = 500
 
 
-class Submission(BaseModel):
-    """The body of `POST /jobs/{kind}`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    params: dict[str, Any]
-    priority: int | None = Field(default=None, ge=1, le=10)
-    queue: str | None = None
-    timeout_s: float | None = Field(default=None, gt=0, le=30 * 86_400)
-    delay_s: float | None = Field(default=None, ge=0, le=366 * 86_400)
-
-
-@operation("jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {202: Job}, body=Submission, errors=(404, 409, 413))
-async def submit(request: Request, caller: Caller) -> Response:
-    """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more."""
-    kind = _kind(request, request.path_params["kind"])
-    submission = await body_as(Submission, request)
-    params = _parsed(kind, submission.params)
-    await _check_files(params, caller)
-    options = Options(**submission.model_dump(exclude={"params"}))
-    known = known_queues(request.app.state.params, _infra(request).settings.routed)
-    if options.queue and options.queue not in known:
-        raise fault("/queue", f"{options.queue[:64]!r} is not a queue. Queues: {', '.join(known)}.")
-    job = await _queue(request).submit(params, project=caller.project, options=options)
-    needs = await needs_of([job]) if params.needs() else []
-    return reply(shown_job(await JobRecord.get(id=job), needs), 202, {"Location": f"/api/v1/jobs/{job}"})
-
-
-@operation("jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job}, errors=(404,))
+@operation("jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job}, query=Wait, errors=(404,))
 async def show(request: Request, caller: Caller) -> Response:
-    """Return a job as it stands, with its attempts and files."""
-    return await _answer(request, (await find_job(request, caller)).id, caller)
+    """Return a job as it stands, with its attempts and files.
+
+    With `?wait=25` the answer waits until the state is another than now, for so many seconds at most; it does not for
+    a job that has ended.
+    """
+    job = await find_job(request, caller)
+    if (wait_s := query_as(Wait, request).wait) and job.state not in FINAL:
+        await until_changed(request, job, wait_s)
+    return await answer_job(request, job.id, caller)
 
 
 @operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage})
@@ -74,28 +49,8 @@ async def list_jobs(request: Request, caller: Caller) -> Response:
     found = await query.order_by("-id").limit(limit + 1)
     page = found[:limit]
     more = len(found) > limit
-    shown = await shown_jobs(_infra(request), page)
+    shown = await shown_jobs(infra_of(request), page)
     return reply(JobPage(items=shown, next_cursor=str(page[-1].id) if more else None))
-
-
-@operation(
-    "jobs.cancel", "POST", "/jobs/{id}/cancel", Scope.CANCEL, {202: Job},
-    body=Reason, body_needed=False, errors=(404, 409),
-)  # fmt: skip
-async def cancel(request: Request, caller: Caller) -> Response:
-    """Cancel a job: at once while it waits, else its worker is told to end it; 409 once it has ended."""
-    job = await find_job(request, caller)
-    asked = await body_as(Reason, request, empty={})
-    await _queue(request).cancel(job.id, asked.reason)
-    return await _answer(request, job.id, caller, status=202)
-
-
-@operation("jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409))
-async def retry(request: Request, caller: Caller) -> Response:
-    """Queue a failed or cancelled job again, with all its tries; 409 in another state."""
-    job = await find_job(request, caller)
-    await _queue(request).retry(job.id)
-    return await _answer(request, job.id, caller, status=202)
 
 
 async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
@@ -114,49 +69,28 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     return job
 
 
-async def _answer(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
+async def answer_job(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
+    """Answer with a job as it stands."""
     row = await JobRecord.get(id=job, project=caller.project)
-    (shown,) = await shown_jobs(_infra(request), [row])
+    (shown,) = await shown_jobs(infra_of(request), [row])
     return reply(shown, status, {"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
 
 
-def _parsed(kind: type[Params], params: dict[str, Any]) -> Params:
-    try:
-        return kind.model_validate(params)
-    except ValidationError as error:
-        raise invalid(error, at="/params") from error
-
-
-async def _check_files(params: Params, caller: Caller) -> None:
-    """Refuse parameters that name a file which is not there, or not the caller's."""
-    for name in file_fields(type(params)):
-        if (file := getattr(params, name)) is not None:
-            try:
-                await find_file(file, caller.project)
-            except NotFound as error:
-                raise fault(f"/params/{name}", error.detail) from error
-
-
-def _queue(request: Request) -> JobQueue:
+def queue_of(request: Request) -> JobQueue:
+    """Return where the application submits jobs."""
     queue: JobQueue = request.app.state.queue
     return queue
 
 
-def _infra(request: Request) -> Infra:
+def infra_of(request: Request) -> Infra:
+    """Return what the application has open."""
     infra: Infra = request.app.state.infra
     return infra
 
 
-def _kind(request: Request, name: str) -> type[Params]:
-    known: Mapping[str, type[Params]] = request.app.state.params
-    if name not in known:
-        raise UnknownKind(f"There is no kind of job {name[:100]!r}. Known: {', '.join(sorted(known))}.")
-    return known[name]
-
-
 def _known_kind(request: Request, name: str) -> str:
     try:
-        return _kind(request, name).kind
+        return known_kind(request, name).kind
     except UnknownKind as error:
         raise fault("/kind", error.detail) from error
 
@@ -186,4 +120,4 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-OPERATIONS = (submit, list_jobs, show, cancel, retry)
+OPERATIONS = (list_jobs, show)

@@ -13,7 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from arqsvc.api.audit import note
+from arqsvc.api.bodies import BODY_LIMIT_BYTES
+from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.problems import fault
 from arqsvc.api.tickets import admit
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
@@ -42,6 +46,12 @@ class Operation:
     """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 503."""
     by_ticket: bool = False
     """Whether `?ticket=` lets a caller in as well."""
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+    """Largest JSON body."""
+    repeatable: bool = True
+    """Whether an `Idempotency-Key` may keep the answer; not where that shows a secret."""
+    audited: bool = True
+    """Whether the audit log tells of it; what only reads is never told of."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Bodies by name; each is accepted as it stands."""
 
@@ -58,7 +68,17 @@ class Operation:
         """Let in who may, and do it."""
         caller = await (admit if self.by_ticket else authenticate)(request)
         caller.must(self.scope)
-        return await self.handler(request, caller)
+        if HEADER in request.headers and self.method in {"POST", "PATCH"}:
+            if not self.repeatable or isinstance(self.body, str):
+                raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
+            return await once(request, caller, self.body_limit_bytes, lambda: self._do(request, caller))
+        return await self._do(request, caller)
+
+    async def _do(self, request: Request, caller: Caller) -> Response:
+        answer = await self.handler(request, caller)
+        if self.audited and self.method != "GET":
+            await note(caller, self.name, request)
+        return answer
 
 
 def operation(

@@ -16,10 +16,11 @@ from arqsvc.errors import ArqsvcError, NotFound, SourceUnavailable
 from arqsvc.infra.db import UNAVAILABLE, rows
 from arqsvc.infra.supervise import task_group
 from arqsvc.jobs.events import Cursor, Event, EventId
+from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outbox import Closed, Outbox
 from arqsvc.jobs.record import FINAL
-from arqsvc.jobs.wanted import Filter, Wanted
+from arqsvc.jobs.snapshot import Wanted
 
 MOST_JOBS = 1_000
 """Jobs that one socket follows by their ids."""
@@ -122,7 +123,7 @@ class Conversation:
             cursor = Cursor.parse(after) if after and not anew else None
             self._leave()
             if message.filter:
-                wanted = Wanted(self._caller.project, message.filter)
+                wanted = Wanted(self._caller.project, live(message.filter))
                 joining = self._hub.fleet.join(self._outbox, wanted, cursor, anew=anew)
                 self._joining = group.create_task(joining)
 
@@ -153,6 +154,17 @@ class Conversation:
 
     def _complain(self, error: ArqsvcError, job: UUID | None = None) -> None:
         self._outbox.push(Event(None, "error", job, datetime.now(UTC), error.problem()))
+
+
+def live(filter_: Filter) -> Filter:
+    """Return a filter that can be decided as events come.
+
+    Raises:
+        InvalidParams: it looks for a text inside of jobs.
+    """
+    if not filter_.live:
+        raise fault("/q", "a stream is not searched for a text, only for a job's id; search lists, or filter by tags.")
+    return filter_
 
 
 def place_of(text: str | None, newest: int, pointer: str = "/after") -> EventId:

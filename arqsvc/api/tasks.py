@@ -1,8 +1,7 @@
 """A façade for front ends that were written for a Celery service: the same job, in Celery's words.
 
-`GET /api/v1/tasks/{id}/status` and `POST /api/v1/tasks/{id}/cancel`. An id is a job's id; submit with `POST
-/jobs/{kind}`.
-What is new should use `/jobs`, which tells more.
+`GET /api/v1/tasks/{id}/status` and `POST /api/v1/tasks/{id}/cancel`. An id is a job's id; submit with
+`POST /jobs/{kind}`. What is new should use `/jobs`, which tells more.
 """
 
 from typing import Any, Literal

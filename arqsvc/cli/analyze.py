@@ -11,7 +11,7 @@ from rich.table import Table
 
 from arqsvc.cli.progress import Display, print_table
 from arqsvc.cli.targets import Target, Work, distinct, do_all, file_or_accession, print_errors, writable
-from arqsvc.client import Client
+from arqsvc.client.wire import Wire
 from arqsvc.settings import Settings
 
 
@@ -29,7 +29,7 @@ async def analyze(
     writable(out)
     names = _Names(out)
 
-    async def prepare(client: Client, target: Target, display: Display) -> dict[str, Any]:
+    async def prepare(client: Wire, target: Target, display: Display) -> dict[str, Any]:
         if target.path is None:
             return {"accession": target.text, **params}
         display.at(target.label, "upload", 0.0)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from arqsvc.cli.progress import Display, print_table
 from arqsvc.cli.targets import Target, Work, accession, distinct, do_all, print_errors, writable
-from arqsvc.client import Client
+from arqsvc.client.wire import Wire
 from arqsvc.settings import Settings
 
 
@@ -20,7 +20,7 @@ async def download(
     targets = distinct([accession(text) for text in texts])
     writable(out)
 
-    async def prepare(client: Client, target: Target, display: Display) -> dict[str, Any]:
+    async def prepare(client: Wire, target: Target, display: Display) -> dict[str, Any]:
         return {"accession": target.text, "format": file_format}
 
     def place(target: Target) -> tuple[Path, list[str]]:

@@ -10,12 +10,12 @@ from rich.table import Table
 
 from arqsvc.cli.instance import Instance
 from arqsvc.cli.progress import print_table
-from arqsvc.client import Client
+from arqsvc.client.wire import Wire
 from arqsvc.errors import CannotStart
 from arqsvc.settings import Settings
 
 
-def client_of(settings: Settings) -> Client:
+def client_of(settings: Settings) -> Wire:
     """Return a client of `ARQSVC_URL`, or of the instance that holds the state folder.
 
     Raises:
@@ -30,7 +30,7 @@ def client_of(settings: Settings) -> Client:
         raise CannotStart(
             f"No service: set ARQSVC_URL and ARQSVC_API_KEY, or run `arqsvc up` (state folder {settings.state_dir})."
         )
-    return Client(url, key)
+    return Wire(url, key)
 
 
 async def list_jobs(settings: Settings, state: str | None, kind: str | None, limit: int, as_json: bool) -> int:

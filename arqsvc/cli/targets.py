@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from arqsvc.bio.accession import parse
 from arqsvc.cli.instance import Instance, running_instance
 from arqsvc.cli.progress import Display
-from arqsvc.client import FINAL, Client
+from arqsvc.client.wire import FINAL, Wire
 from arqsvc.errors import ArqsvcError, CannotStart, StateInUse
 from arqsvc.families.genomes.params import Accession
 from arqsvc.jobs.files import check_name
@@ -124,7 +124,7 @@ def writable(out: Path) -> None:
         raise CannotStart(f"{out} cannot be written: {error.strerror}. Choose another folder with --out.") from error
 
 
-Prepare = Callable[[Client, Target, Display], Awaitable[dict[str, Any]]]
+Prepare = Callable[[Wire, Target, Display], Awaitable[dict[str, Any]]]
 """Returns the parameters of a target's job, after an upload if need be."""
 Place = Callable[[Target], tuple[Path, list[str]]]
 """Returns in which folder the files of a job that has succeeded belong, and which of them."""
@@ -160,10 +160,10 @@ def print_errors(targets: Sequence[Target]) -> None:
 
 
 @asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[Client]:
+async def _service(settings: Settings) -> AsyncIterator[Wire]:
     """Yield a client of ARQSVC_URL, or of the instance on this state folder; starts one if none runs."""
     if settings.url and settings.api_key:
-        async with Client(settings.url, settings.api_key.get_secret_value()) as client:
+        async with Wire(settings.url, settings.api_key.get_secret_value()) as client:
             yield client
         return
     log_file = settings.log_file or settings.state_dir / "arqsvc.log"
@@ -174,7 +174,7 @@ async def _service(settings: Settings) -> AsyncIterator[Client]:
             instance = await stack.enter_async_context(running_instance(own))
         except StateInUse as error:
             instance = await _instance_that_holds(settings.state_dir, error)
-        yield await stack.enter_async_context(Client(instance.url, instance.api_key))
+        yield await stack.enter_async_context(Wire(instance.url, instance.api_key))
 
 
 async def _instance_that_holds(state_dir: Path, in_use: StateInUse) -> Instance:
@@ -193,7 +193,7 @@ async def _instance_that_holds(state_dir: Path, in_use: StateInUse) -> Instance:
         raise in_use from None
 
 
-async def _all(client: Client, work: Work, targets: Sequence[Target], display: Display) -> None:
+async def _all(client: Wire, work: Work, targets: Sequence[Target], display: Display) -> None:
     """Do all; when interrupted, cancel what was submitted and see it end."""
     slots = asyncio.Semaphore(AT_ONCE)
 
@@ -217,7 +217,7 @@ async def _all(client: Client, work: Work, targets: Sequence[Target], display: D
         raise
 
 
-async def _one(client: Client, work: Work, target: Target, display: Display) -> None:
+async def _one(client: Wire, work: Work, target: Target, display: Display) -> None:
     params = await work.prepare(client, target, display)
     await _submit(client, work.kind, target, params)
     for job in [*(need["id"] for need in target.job["needs"]), target.job["id"]]:
@@ -230,7 +230,7 @@ async def _one(client: Client, work: Work, target: Target, display: Display) -> 
     target.out = await _fetch(client, target, *work.place(target))
 
 
-async def _submit(client: Client, kind: str, target: Target, params: dict[str, Any]) -> None:
+async def _submit(client: Wire, kind: str, target: Target, params: dict[str, Any]) -> None:
     """Submit, and know the job: an interrupt waits for the answer, so that the job can be cancelled."""
 
     async def submit() -> None:
@@ -244,7 +244,7 @@ async def _submit(client: Client, kind: str, target: Target, params: dict[str, A
         raise
 
 
-async def _cancel_all(client: Client, targets: Sequence[Target]) -> None:
+async def _cancel_all(client: Wire, targets: Sequence[Target]) -> None:
     """Cancel what has not ended, and wait until the service says so."""
 
     async def end(job: str) -> None:
@@ -263,7 +263,7 @@ async def _cancel_all(client: Client, targets: Sequence[Target]) -> None:
         click.echo("arqsvc: a job did not end in time; `arqsvc jobs list` shows it.", err=True)
 
 
-async def _fetch(client: Client, target: Target, folder: Path, names: list[str]) -> Path:
+async def _fetch(client: Wire, target: Target, folder: Path, names: list[str]) -> Path:
     """Download files beside their place, then move them in: a folder never holds half of a file."""
     beside = Path(tempfile.mkdtemp(prefix=".arqsvc-", dir=folder.parent))
     try:

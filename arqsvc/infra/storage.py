@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 INCOMING_S = 86_400
 """Seconds after which a file that never became whole is removed."""
+DISCARD_S = 86_400.0
+"""Seconds for which content stays that nothing names: a job that runs may be about to name it."""
 PARTIAL_S = 7 * 86_400
 """Seconds for which what came of a download waits to be continued."""
 RESERVE_BYTES = 2**30
@@ -103,6 +105,22 @@ class Storage:
         with disk_errors(self.folder):
             return await asyncio.to_thread(self._adopt, path, sha256)
 
+    async def discard(self, sha256: str) -> bool:
+        """Remove content that nothing names, unless it was stored, or named anew, within the last day."""
+        return await asyncio.to_thread(self._discard, self.path(sha256))
+
+    def _discard(self, path: Path) -> bool:
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - DISCARD_S:
+                path.unlink()
+                return True
+        return False
+
+    def named(self, sha256: str) -> None:
+        """Note that content that is there will be named by another file."""
+        with suppress(OSError):
+            os.utime(self.path(sha256))
+
     def set_aside(self, path: Path, name: str, digest: str) -> Path:
         """Move what must not be used to where a person may look at it; the same content lies there once.
 
@@ -156,6 +174,7 @@ class Storage:
         """Make the new file durable under its hash; whole content that is there already stays as it is."""
         file.flush()
         if self._lies(sha256, os.fstat(file.fileno()).st_size):
+            self.named(sha256)
             return
         os.fsync(file.fileno())
         second = self._incoming / uuid4().hex  # the first name goes when the file is closed

@@ -178,6 +178,7 @@ class JobContext:
     def publish_stored(self, stored: Stored, name: str) -> None:
         """Make content that lies in storage a file of this job."""
         assert self._progress
+        self.storage.named(stored.sha256)
         self.files.append(file_row(name, stored))
 
     @property

@@ -16,7 +16,9 @@ from uuid import UUID
 
 from arqsvc.errors import InvalidParams
 from arqsvc.infra.redis import to_json
+from arqsvc.jobs.filters import Facts
 from arqsvc.jobs.move import Moved
+from arqsvc.jobs.record import State
 
 STREAM = "arqsvc:events"
 STREAM_LENGTH = 5_000
@@ -26,6 +28,7 @@ ENTRY = 100
 LOOK_S = 2.0
 """Seconds after which a process looks for rows that nobody announced."""
 LARGEST = 2**63 - 1
+ABOUT = "job.project, job.kind, job.queue, job.tags, job.created_at, job.parent_id, job.submitted_by"
 
 
 def rfc3339(time: datetime | None) -> str | None:
@@ -91,6 +94,9 @@ class About:
     kind: str
     queue: str
     tags: Mapping[str, str] | None
+    created_at: datetime
+    parent: UUID | None
+    submitted_by: str | None
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,17 @@ class Event:
         }
 
     @cached_property
+    def facts(self) -> Facts:
+        """What a filter must know of its job, as this event left it; progress is of a running one."""
+        job = self.about
+        assert job
+        assert self.job_id
+        state = State(self.data.get("state", State.RUNNING))
+        return Facts(
+            self.job_id, job.kind, job.queue, state, job.created_at, job.tags or {}, job.parent, job.submitted_by
+        )  # fmt: skip
+
+    @cached_property
     def text(self) -> str:
         """The envelope as JSON on one line: made once, for however many followers."""
         return json.dumps(self.envelope(), separators=(",", ":"))
@@ -156,8 +173,11 @@ def change(row: Mapping[str, Any], about: About) -> Event:
 
 
 def about(row: Mapping[str, Any]) -> About:
-    """Return what a row of `job` says of its events."""
-    return About(row["project"], row["kind"], row["queue"], json.loads(row["tags"]) if row["tags"] else None)
+    """Return what a row with the columns `ABOUT` says of its job's events."""
+    return About(
+        row["project"], row["kind"], row["queue"], json.loads(row["tags"]) if row["tags"] else None,
+        row["created_at"], row["parent_id"], row["submitted_by"],
+    )  # fmt: skip
 
 
 def _state_data(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import mimetypes
 import re
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from tortoise.models import Model
 from uuid6 import uuid7
 
 from arqsvc.errors import InvalidParams, NotFound
+from arqsvc.infra.db import rows
 from arqsvc.infra.storage import Stored
 from arqsvc.jobs.record import JobRecord
 
@@ -76,6 +78,16 @@ def file_row(name: str, stored: Stored) -> dict[str, Any]:
         "size_bytes": stored.size_bytes,
         "sha256": stored.sha256,
     }
+
+
+async def named_no_more(contents: Collection[str]) -> list[str]:
+    """Return those of these contents, by their SHA-256, that no file names."""
+    found = await rows(
+        """SELECT content.sha256 FROM unnest($1::text[]) AS content(sha256)
+        WHERE NOT EXISTS (SELECT FROM file WHERE file.sha256 = content.sha256)""",
+        [list(contents)],
+    )
+    return [row["sha256"] for row in found]
 
 
 async def find_file(file: UUID, project: str) -> FileRecord:

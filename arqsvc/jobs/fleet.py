@@ -15,12 +15,11 @@ from typing import Any
 from uuid import UUID
 
 from arqsvc.infra.db import UNAVAILABLE, rows
-from arqsvc.jobs.events import LARGEST, LOOK_S, About, Cursor, Event, about, change
+from arqsvc.jobs.events import ABOUT, LARGEST, LOOK_S, About, Cursor, Event, about, change
 from arqsvc.jobs.outbox import Closed, Outbox
 from arqsvc.jobs.progress import PROGRESS_S, progress_event
 from arqsvc.jobs.record import FINAL
-from arqsvc.jobs.snapshot import newest_change, snapshot, told_from
-from arqsvc.jobs.wanted import Wanted
+from arqsvc.jobs.snapshot import Wanted, newest_change, snapshot, told_from
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +30,10 @@ HELD_S = 0.01
 KNOWN = 20_000
 """Jobs of which is remembered what they are."""
 
-_PAGE = """WITH oldest AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS tx)
+_PAGE = f"""WITH oldest AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS tx)
 SELECT oldest.tx AS oldest, EXISTS (SELECT FROM job_event young WHERE young.tx >= oldest.tx) AS held, told.*
 FROM oldest LEFT JOIN LATERAL (
-    SELECT e.tx, e.id AS place, e.job_id, e.seq, e.at, e.state, e.reason, e.attempt, e.due_at, e.error,
-        job.project, job.kind, job.queue, job.tags
+    SELECT e.tx, e.id AS place, e.job_id, e.seq, e.at, e.state, e.reason, e.attempt, e.due_at, e.error, {ABOUT}
     FROM job_event e JOIN job ON job.id = e.job_id
     WHERE (e.tx, e.id) > ($1, $2) AND e.tx < oldest.tx ORDER BY e.tx, e.id LIMIT $3
 ) told ON true ORDER BY told.tx, told.place"""
@@ -148,9 +146,7 @@ class Fleet:
         self._progress_at = now
         waiting, self._progress = self._progress, {}
         if unknown := [job for job in waiting if job not in self._known]:
-            for row in await rows(
-                "SELECT id, seq, project, kind, queue, tags FROM job WHERE id = ANY($1::uuid[])", [unknown]
-            ):
+            for row in await rows(f"SELECT id, seq, {ABOUT} FROM job WHERE id = ANY($1::uuid[])", [unknown]):
                 self._know(row["id"], about(row), row["seq"])
         for job, (seq, entry) in waiting.items():
             what, told = self._known.get(job, (None, 0))

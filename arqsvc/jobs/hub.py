@@ -14,7 +14,7 @@ from uuid import UUID
 
 from arqsvc.infra.db import rows
 from arqsvc.infra.redis import WAIT_S, ArqRedis, best_effort, from_json
-from arqsvc.jobs.events import LOOK_S, STREAM, Event, EventId
+from arqsvc.jobs.events import ABOUT, LOOK_S, STREAM, Event, EventId
 from arqsvc.jobs.fleet import Fleet
 from arqsvc.jobs.followed import Followed
 from arqsvc.jobs.outbox import Closed, Outbox
@@ -24,7 +24,7 @@ from arqsvc.jobs.record import State
 PAGE = 1_000
 """Most jobs that one statement reads."""
 
-_NEWS = """SELECT job.id AS job_id, job.seq AS newest, job.state AS stands, job.project, job.kind, job.queue, job.tags,
+_NEWS = f"""SELECT job.id AS job_id, job.seq AS newest, job.state AS stands, {ABOUT},
     CASE WHEN told.seq IS NULL OR told.seq = job.seq THEN job.progress END AS progress,
     told.tx, told.id AS place, told.seq, told.at, told.state, told.reason, told.attempt, told.due_at, told.error
 FROM unnest($1::uuid[], $2::int[]) AS followed(id, seq) JOIN job ON job.id = followed.id

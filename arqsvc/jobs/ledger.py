@@ -272,13 +272,13 @@ async def rescue(lease_s: float, judge: str | None = None) -> list[Moved]:
     )  # fmt: skip
 
 
-async def cancel(job: UUID, reason: str | None = None) -> list[Moved]:
-    """blocked, scheduled or queued -> cancelled at once; nothing if the job is in none of these."""
+async def cancel(jobs: Sequence[UUID], reason: str | None = None) -> list[Moved]:
+    """blocked, scheduled or queued -> cancelled at once; nothing of those that are in none of these."""
     return await end(
         """UPDATE job SET state = 'cancelled', reason = 'cancelled_by_user', seq = seq + 1, finished_at = now(),
             due_at = NULL, cancel_requested_at = now(), cancel_reason = $2
-        WHERE id = $1 AND state IN ('blocked', 'scheduled', 'queued')""",
-        job, reason,
+        WHERE id = ANY($1::uuid[]) AND state IN ('blocked', 'scheduled', 'queued')""",
+        list(jobs), reason,
     )  # fmt: skip
 
 
@@ -296,15 +296,18 @@ async def purge(queue: str, reason: str | None, limit: int = 500) -> list[Moved]
     )  # fmt: skip
 
 
-async def ask_cancel(job: UUID, reason: str | None = None) -> datetime | None:
-    """Note on a running job that it is to be cancelled; returns since when, None if it does not run."""
+async def ask_cancel(jobs: Sequence[UUID], reason: str | None = None, grace_s: float | None = None) -> list[UUID]:
+    """Note on running jobs that they are to be cancelled; returns those that run.
+
+    The first reason counts, and the shortest `grace_s`: the seconds that they get to clean up, None for the worker's.
+    """
     found = await rows(
         """WITH asked AS (UPDATE job SET cancel_requested_at = coalesce(cancel_requested_at, now()),
-            cancel_reason = coalesce(cancel_reason, $2)
-            WHERE id = $1 AND state = 'running' RETURNING cancel_requested_at) SELECT * FROM asked""",
-        [job, reason],
+            cancel_reason = coalesce(cancel_reason, $2), cancel_grace_s = least(cancel_grace_s, $3::float8)
+            WHERE id = ANY($1::uuid[]) AND state = 'running' RETURNING id) SELECT id FROM asked""",
+        [list(jobs), reason, grace_s],
     )
-    return found[0]["cancel_requested_at"] if found else None
+    return [row["id"] for row in found]
 
 
 async def retry(job: UUID) -> Moved | None:
@@ -316,7 +319,8 @@ async def retry(job: UUID) -> Moved | None:
             reason = 'retried_by_user', error = NULL, result = NULL, progress = NULL, started_at = NULL,
             limits = nullif(jsonb_path_query_array(limits, 'strict $[*] ? (@[0] != "suspects")'), '[]'),
             failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = {PLACE},
-            due_at = NULL, finished_at = NULL, cancel_requested_at = NULL, cancel_reason = NULL
+            due_at = NULL, finished_at = NULL, cancel_requested_at = NULL, cancel_reason = NULL,
+            cancel_grace_s = NULL
         WHERE id = $1 AND state IN ('failed', 'cancelled')""",
         job,
     )

@@ -47,6 +47,8 @@ class Claimed(Moved):
     limited: bool
     worker: str
     cancel_requested: bool
+    cancel_grace_s: float | None
+    """Seconds that it gets to clean up, where who cancels it said so."""
     params: Mapping[str, Any]
     checkpoint: Any
 
@@ -55,7 +57,7 @@ PLACE = f"extract(epoch FROM now())::float8 - {AHEAD_S} * priority"
 _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
     extract(epoch FROM now() - started_at)::float8 AS age_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
-    cancel_requested_at IS NOT NULL AS cancel_requested, params, checkpoint"""
+    cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s, params, checkpoint"""
 
 FREE = f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
     reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,

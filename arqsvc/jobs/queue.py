@@ -4,21 +4,16 @@ In Redis a queue is one sorted set of deliveries. A worker takes what stands fir
 waits there while it is empty. What it took and could not claim in the ledger it puts back, or else the reconciler does.
 """
 
-import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
-from uuid6 import uuid7
-
 from arqsvc.errors import CannotStart, Conflict
-from arqsvc.infra.db import REFUSED
+from arqsvc.infra.db import REFUSED, transaction
 from arqsvc.infra.grouped import Grouped
 from arqsvc.infra.redis import ArqRedis, best_effort, from_json, to_json
 from arqsvc.jobs import ledger, limits, waiting
@@ -26,7 +21,7 @@ from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import announce
 from arqsvc.jobs.lease import forget_dead_workers
 from arqsvc.jobs.move import Moved
-from arqsvc.jobs.new import NewJob, insert
+from arqsvc.jobs.new import AS_ITS_KIND_SAYS, NewJob, Options, insert, new_jobs, routed
 from arqsvc.jobs.queues import Modes, count_flow, set_mode
 from arqsvc.jobs.record import FINAL, JobRecord, QueueMode, State
 
@@ -36,9 +31,8 @@ NEWS = "arqsvc:news"
 """Channel that tells workers at once what they would find out at their next look into the ledger."""
 PAGE = 500
 PAGES_A_LOOK = 20
-
-KEY_LENGTH = 255
-"""Characters of a key that jobs share a run by; of a longer one the digest is kept."""
+MOST_LOGGED = 20
+"""Ids that one log line names."""
 Place = tuple[datetime, UUID]
 """Where a job stands in the order of waiting: since when, and its id."""
 
@@ -59,33 +53,20 @@ def parse_delivery(text: str) -> tuple[UUID, int]:
     return UUID(job), int(dispatch)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a submitter may say of one job, beside its parameters; None for what its kind says."""
-
-    priority: int | None = None
-    """1..10, 10 the most urgent."""
-    queue: str | None = None
-    timeout_s: float | None = None
-    """Its hard limit of time in seconds; the soft one is in proportion."""
-    delay_s: float | None = None
-    """Seconds before which it does not begin."""
-
-
 class JobQueue:
     """The submitter's side of the queues, over one Redis pool."""
 
     def __init__(self, redis: ArqRedis, routes: Sequence[tuple[str, str]] = ()) -> None:
         self.redis = redis
         self._routes = routes
-        self._modes = Modes()
+        self.modes = Modes()
         self._new = Grouped(self._write_new, alone=REFUSED)
 
     async def run(self) -> None:
         """Write what is submitted, until cancelled; only who submits needs it."""
         await self._new.run()
 
-    async def submit(self, params: Params, *, project: str, options: Options = Options()) -> UUID:
+    async def submit(self, params: Params, *, project: str, options: Options = AS_ITS_KIND_SAYS) -> UUID:
         """Write a job with all that it needs, and queue it; returns its id.
 
         Once this returns, the job is not lost any more. The options are for the job itself; a delay holds back what it
@@ -94,81 +75,127 @@ class JobQueue:
         Raises:
             Conflict: one of their queues takes in no new jobs.
         """
-        jobs = self._new_jobs(params, project, options)
-        await self._check_open(jobs)
-        await self._new(jobs)
-        for job in jobs:
-            logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
-        return jobs[-1].id
+        return await self.write(self.new_jobs(params, project, options))
 
-    async def submit_all(self, batch: Sequence[Params], *, project: str, options: Options = Options()) -> list[UUID]:
+    async def submit_all(
+        self, batch: Sequence[Params], *, project: str, options: Options = AS_ITS_KIND_SAYS
+    ) -> list[UUID]:
         """Write many jobs, each with all that it needs, in few statements; returns their ids, in the order given.
 
         Raises:
             Conflict: one of their queues takes in no new jobs; none is written.
         """
-        jobs = [self._new_jobs(params, project, options) for params in batch]
-        await self._check_open(job for each in jobs for job in each)
-        for first in range(0, len(jobs), PAGE):
-            await self._write_new(jobs[first : first + PAGE])
-        logger.info("jobs submitted", extra={"jobs": len(jobs)})
+        jobs = [self.new_jobs(params, project, options) for params in batch]
+        await self.check_open(job for each in jobs for job in each)
+        await self.write_all(jobs)
         return [each[-1].id for each in jobs]
 
-    async def _check_open(self, jobs: Iterable[NewJob]) -> None:
-        for refused in await self._modes.draining({job.queue for job in jobs}):
+    def new_jobs(
+        self, params: Params, project: str, options: Options, ids: Iterator[UUID] | None = None
+    ) -> list[NewJob]:
+        """Return a job and, before it, all that it needs, see `new.py`."""
+        return new_jobs(params, project, options, self._routes, ids)
+
+    async def write(self, jobs: Sequence[NewJob]) -> UUID:
+        """Write a job and, before it, all that it needs, and queue them; returns its id.
+
+        Raises:
+            Conflict: one of their queues takes in no new jobs.
+        """
+        await self.check_open(jobs)
+        await self._new(jobs)
+        self.log_submitted(jobs)
+        return jobs[-1].id
+
+    async def write_all(self, batch: Sequence[Sequence[NewJob]], *, at_once: bool = False) -> None:
+        """Write many jobs, each with all that it needs, in few statements; the queues take them in, see `check_open`.
+
+        Args:
+            at_once: in one transaction: all, or none.
+        """
+        pages = [batch[first : first + PAGE] for first in range(0, len(batch), PAGE)]
+        if at_once:
+            async with transaction():
+                moved = [await insert([job for jobs in page for job in jobs]) for page in pages]
+            for each in moved:
+                await self.deliver(each)
+        else:
+            for page in pages:
+                await self._write_new(page)
+        logger.info("jobs submitted", extra={"jobs": len(batch)})
+
+    async def check_open(self, jobs: Iterable[NewJob]) -> None:
+        """Refuse jobs for a queue that takes in no new ones.
+
+        Raises:
+            Conflict: there is such a queue; names it.
+        """
+        for refused in await self.modes.draining({job.queue for job in jobs}):
             raise Conflict(
                 f"The queue {refused} takes in no new jobs: it is being emptied. Try again once it is open, or name "
                 "another queue.",
                 queue=refused,
             )
 
+    def log_submitted(self, jobs: Iterable[NewJob]) -> None:
+        """Say in the log that these are submitted."""
+        for job in jobs:
+            logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
+
     async def _write_new(self, submitted: Sequence[Sequence[NewJob]]) -> list[None]:
         """Write what several submitted, each a job with all that it needs, and queue it."""
         await self.deliver(await insert([job for jobs in submitted for job in jobs]))
         return [None] * len(submitted)
 
-    def _new_jobs(self, params: Params, project: str, options: Options) -> list[NewJob]:
-        """Return a job and, before it, all that it needs."""
-        kind, later = type(params), Options(delay_s=options.delay_s)
-        needed = [self._new_jobs(need, project, later) for need in params.needs()]
-        shared = params.shared()
-        if shared and len(shared) > KEY_LENGTH:
-            shared = hashlib.sha256(shared.encode()).hexdigest()
-        job = NewJob(
-            id=uuid7(), project=project, kind=kind.kind, queue=options.queue or routed(kind, self._routes),
-            params=params.model_dump(mode="json"), tries=kind.retries.tries,
-            priority=options.priority or kind.priority, shared=shared, limits=params.limits(),
-            needs=[jobs[-1].id for jobs in needed], timeout_s=options.timeout_s, delay_s=options.delay_s,
-        )  # fmt: skip
-        return [*(job for jobs in needed for job in jobs), job]
-
-    async def cancel(self, job: UUID, reason: str | None = None) -> None:
+    async def cancel(self, job: UUID, reason: str | None = None, grace_s: float | None = None) -> None:
         """Cancel a waiting job at once; ask the worker of a running one to end it.
 
-        What it needs is cancelled too, unless another job waits for that.
+        What it needs is cancelled too, unless another job waits for that. `grace_s` is how long a running one may take
+        to clean up before it is given up and its processes are killed; None for what its worker grants.
 
         Raises:
             Conflict: the job has ended.
         """
-        while not (moved := await ledger.cancel(job, reason)) and not await ledger.ask_cancel(job, reason):
+        while not await self.cancel_all([job], reason, grace_s):
             if (await JobRecord.get(id=job)).state in FINAL:
                 raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
+
+    async def cancel_all(self, jobs: Sequence[UUID], reason: str | None = None, grace_s: float | None = None) -> int:
+        """Cancel those of these jobs that have not ended, as `cancel` does; returns how many."""
+        moved = await ledger.cancel(jobs, reason)
+        asked = await ledger.ask_cancel(jobs, reason, grace_s)
+        if asked:
+            logger.info("cancel requested", extra={"jobs": [str(job) for job in asked[:MOST_LOGGED]]})
+        for job in asked:
+            await self.tell(None, job, grace_s)
         if moved:
-            logger.info("job cancelled", extra={"job_id": job})
-            await self.forget(moved[0].queue, job, moved[0].dispatch)
-            await self.deliver(moved)
-            await self.let_go(moved)
-        else:
-            logger.info("cancel requested", extra={"job_id": job})
-            await self.tell(None, job)
+            await self.called_off(moved)
+        wanted = set(jobs)
+        return len(asked) + sum(job.id in wanted for job in moved)
+
+    async def called_off(self, moved: Sequence[Moved]) -> None:
+        """Carry on from jobs that were cancelled while they waited."""
+        ids = [str(job.id) for job in moved if job.state == State.CANCELLED]
+        logger.info("jobs cancelled", extra={"jobs": ids[:MOST_LOGGED], "number": len(ids)})
+        async with best_effort("stale deliveries are left in Redis"), self.redis.pipeline(transaction=False) as pipe:
+            for job in moved:
+                if job.state == State.CANCELLED:
+                    pipe.zrem(queue_key(job.queue), delivery(job.id, job.dispatch))
+            await pipe.execute()
+        await self.deliver(moved)
+        await self.let_go(moved)
 
     async def set_mode(self, queue: str, mode: QueueMode) -> None:
         """Open, pause or drain a queue; workers hear of it at once."""
         await set_mode(queue, mode)
-        await self._modes.read(fresh=True)
+        await self.modes.read(fresh=True)
         logger.info("queue changed", extra={"queue": queue, "mode": mode.value})
-        async with best_effort("news wait for the worker's next look", queue=queue):
-            await self.redis.publish(NEWS, to_json([None, None]))
+        await self.wake_workers()
+
+    async def wake_workers(self) -> None:
+        """Make all workers look at what the queues, and they themselves, are to do."""
+        async with best_effort("news wait for the worker's next look"):
+            await self.redis.publish(NEWS, to_json([None, None, None]))
 
     async def purge(self, queue: str, reason: str | None = None) -> int:
         """Cancel all that waits in a queue, and what only that needed; returns how many jobs of the queue."""
@@ -176,10 +203,7 @@ class JobQueue:
         while moved := await ledger.purge(queue, reason, PAGE):
             waited = [job for job in moved if job.queue == queue]
             purged += len(waited)
-            async with best_effort("stale deliveries are left in Redis", queue=queue):
-                await self.redis.zrem(queue_key(queue), *(delivery(job.id, job.dispatch) for job in waited))
-            await self.deliver(moved)
-            await self.let_go(moved)
+            await self.called_off(moved)
         logger.info("queue purged", extra={"queue": queue, "jobs": purged})
         return purged
 
@@ -209,10 +233,10 @@ class JobQueue:
         logger.info("job retried by a user", extra={"job_id": job})
         await self.deliver([moved])
 
-    async def tell(self, worker: str | None, job: UUID) -> None:
-        """Tell a worker to look at the row of a job; the one that runs it if `worker` is None."""
+    async def tell(self, worker: str | None, job: UUID, grace_s: float | None = None) -> None:
+        """Tell a worker to look at the row of a job; if `worker` is None, the one that runs it to cancel it."""
         async with best_effort("news wait for the worker's next look", job_id=job):
-            await self.redis.publish(NEWS, to_json([worker, str(job)]))
+            await self.redis.publish(NEWS, to_json([worker, str(job), grace_s]))
 
     async def deliver(self, moved: Iterable[Moved]) -> None:
         """Tell followers of these changes, and put those that are now queued into Redis.
@@ -279,12 +303,6 @@ class JobQueue:
             await self.deliver(moved)
         await forget_dead_workers(lease_s)
 
-    async def forget(self, queue: str, job: UUID, dispatch: int) -> None:
-        """Remove a delivery that nobody is to receive any more; one that stays is recognised as stale and ignored."""
-        name = delivery(job, dispatch)
-        async with best_effort("a stale delivery is left in Redis", delivery=name):
-            await self.redis.zrem(queue_key(queue), name)
-
     async def _unknown(self, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return those rows whose delivery has no place in its queue."""
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -303,15 +321,10 @@ def _enqueue(pipe: Any, jobs: Iterable[Moved]) -> None:
         pipe.zadd(queue_key(queue), mapping)
 
 
-def parse_news(data: bytes) -> tuple[str | None, UUID | None]:
-    """Return what `JobQueue.tell` was given; no job where the mode of a queue has changed."""
-    worker, job = from_json(data)
-    return worker, UUID(job) if job else None
-
-
-def routed(kind: type[Params], routes: Iterable[tuple[str, str]]) -> str:
-    """Return the queue of a kind: of the first route whose pattern it fits, else its own."""
-    return next((queue for pattern, queue in routes if fnmatchcase(kind.kind, pattern)), kind.queue)
+def parse_news(data: bytes) -> tuple[str | None, UUID | None, float | None]:
+    """Return what `JobQueue.tell` was given; no job where the mode of a queue, or a worker's, has changed."""
+    worker, job, grace_s = from_json(data)
+    return worker, UUID(job) if job else None, grace_s
 
 
 def known_queues(kinds: Mapping[str, type[Params]], routes: Iterable[tuple[str, str]]) -> list[str]:

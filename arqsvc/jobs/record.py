@@ -87,7 +87,7 @@ class JobRecord(Model):
             PartialIndex(fields=("kind", "shared"), name="job_sharing", condition={"state": "running"}),
             PartialIndex(fields=("project", "id"), name="job_failed", condition={"state": "failed"}),
             PartialIndex(fields=("kind", "id"), name="job_succeeded", condition={"state": "succeeded"}),
-            IndexWhereSet(fields=("project", "dedupe"), name="job_dedupe", column="dedupe"),
+            IndexWhereSet(fields=("project", "dedupe", "state", "finished_at"), name="job_dedupe", column="dedupe"),
             IndexWhereSet(fields=("tags",), name="job_tags", column="tags", method="GIN"),
         )
 

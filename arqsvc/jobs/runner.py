@@ -85,10 +85,11 @@ class Runner:
         while self.left:  # noqa: ASYNC110 - looked at once in the life of a worker
             await asyncio.sleep(LEFT_S)
 
-    def interrupt(self, job: UUID, attempt: int | None = None) -> None:
+    def interrupt(self, job: UUID, attempt: int | None = None, grace_s: float | None = None) -> None:
         """End the attempt of this job, if it runs here; the row says whether that means cancelled or queued.
 
-        Others that share its run go on. `attempt` is the one that is meant, None for whichever runs.
+        Others that share its run go on. `attempt` is the one that is meant, None for whichever runs; `grace_s` how long
+        it may take to clean up, None for what the worker grants.
         """
         if not (run := self._runs.get(job)):
             return
@@ -96,7 +97,7 @@ class Runner:
         if run.members and (member is None or (attempt and member.attempt != attempt)):
             return
         if len(run.members) < 2:
-            run.interrupt(Interruption.CANCELLED)
+            run.interrupt(Interruption.CANCELLED, grace_s)
         elif run.progress:
             self._record(run.members.pop(job), INTERRUPTED, None, run.progress.leave(job))
 
@@ -165,7 +166,7 @@ class Runner:
         held = {job.id: job for job in await ledger.held_by(self._worker)}
         for job, attempt in attempts.items():
             if job not in held or held[job].attempt != attempt or held[job].cancel_requested:
-                self.interrupt(job, attempt)
+                self.interrupt(job, attempt, held[job].cancel_grace_s if job in held else None)
         strays = [job for job in held.values() if job.id not in self._runs]
         if joined := [job.id for job in strays if self._joined(job)]:
             await ledger.taken_in(joined, self._worker)

@@ -1,19 +1,32 @@
 """Where a follower of the fleet begins: at a cursor that is still kept, or with how its jobs stand now."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tortoise.functions import Count
-
 from arqsvc.infra.db import rows
-from arqsvc.jobs.events import LARGEST, Cursor, rfc3339
-from arqsvc.jobs.record import FINAL, JobRecord, State
-from arqsvc.jobs.wanted import Wanted
+from arqsvc.jobs.events import LARGEST, Cursor, Event, rfc3339
+from arqsvc.jobs.filters import Filter
+from arqsvc.jobs.record import State
 
 MOST_BEHIND = 10_000
 """Changes that a follower may have missed and is told one by one."""
 MOST_JOBS = 500
 """Jobs of a snapshot, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Jobs of one project that fit a filter."""
+
+    project: str
+    filter: Filter
+
+    def has(self, event: Event) -> bool:
+        """Whether this is an event of one of them."""
+        assert event.about
+        return event.about.project == self.project and self.filter.matches(event.facts)
 
 
 async def newest_change() -> Cursor:
@@ -41,27 +54,22 @@ async def told_from(after: Cursor) -> Cursor | None:
 
 async def snapshot(wanted: Wanted) -> dict[str, Any]:
     """Return how the wanted jobs stand: how many are in each state, and the newest of those that have not ended."""
-    jobs = wanted.among(JobRecord.all())
-    counts = dict.fromkeys((state.value for state in State), 0)
-    for state, number in await jobs.annotate(number=Count("id")).group_by("state").values_list("state", "number"):
-        counts[State(state).value] = number
-    open_ = [state for state in State if state not in FINAL]
-    newest = await jobs.filter(state__in=open_).order_by("-id").limit(MOST_JOBS)
-    return {"counts": counts, "jobs": [_summary(job) for job in newest]}
+    where, values = wanted.filter.where(2)
+    counted = await rows(
+        f"SELECT state, count(*) AS number FROM job WHERE project = $1 AND {where} GROUP BY state",
+        [wanted.project, *values],
+    )
+    newest = await rows(
+        f"""SELECT id, kind, queue, tags, state, reason, seq, attempt, created_at, due_at, started_at FROM job
+        WHERE project = $1 AND state NOT IN ('succeeded', 'failed', 'cancelled') AND {where}
+        ORDER BY id DESC LIMIT {MOST_JOBS}""",
+        [wanted.project, *values],
+    )
+    counts = dict.fromkeys((state.value for state in State), 0) | {row["state"]: row["number"] for row in counted}
+    return {"counts": counts, "jobs": list(map(_summary, newest))}
 
 
-def _summary(job: JobRecord) -> Mapping[str, Any]:
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job in short; an event of it with an id up to `seq` is told in it already."""
-    return {
-        "id": str(job.id),
-        "kind": job.kind,
-        "queue": job.queue,
-        "tags": job.tags,
-        "state": job.state.value,
-        "reason": job.reason,
-        "seq": job.seq,
-        "attempt": job.attempt,
-        "created_at": rfc3339(job.created_at),
-        "due_at": rfc3339(job.due_at),
-        "started_at": rfc3339(job.started_at),
-    }
+    times = {name: rfc3339(row[name]) for name in ("created_at", "due_at", "started_at")}
+    return {**row, **times, "id": str(row["id"]), "tags": json.loads(row["tags"]) if row["tags"] else None}

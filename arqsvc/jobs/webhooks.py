@@ -1,10 +1,40 @@
 """Webhooks: where a project wants to be told what happens to its jobs, and each message that is or was to be sent."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from tortoise import fields
 from tortoise.indexes import Index, PartialIndex
 from tortoise.models import Model
+
+URL_LENGTH = 2048
+
+WebhookUrl = Annotated[
+    str, Field(max_length=URL_LENGTH, pattern=r"^https?://", examples=["https://example.org/hooks/arqsvc"])
+]
+
+
+class JobWebhook(BaseModel):
+    """Where one job tells what happens to it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    url: WebhookUrl
+    """An address by http or https."""
+    types: list[str] = Field(default=["job.succeeded", "job.failed", "job.cancelled"], min_length=1, max_length=20)
+    """What it wants to be told; unless given, the ends."""
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as `NewJob.webhook`."""
+        return {"url": self.url, "types": list(dict.fromkeys(self.types))}
+
+
+def _whole(given: Any) -> Any:
+    return {"url": given} if isinstance(given, str) else given
+
+
+GivenWebhook = Annotated[JobWebhook, BeforeValidator(_whole, json_schema_input_type=JobWebhook | WebhookUrl)]
+"""A job's webhook as a submission has it: whole, or its address alone."""
 
 
 class WebhookRecord(Model):

@@ -19,7 +19,7 @@ from arqsvc.infra.pool import Pool
 from arqsvc.infra.redis import WAIT_S, best_effort
 from arqsvc.infra.storage import clear_abandoned_scratch, process_scratch
 from arqsvc.infra.supervise import every, supervised
-from arqsvc.jobs import ledger
+from arqsvc.jobs import ledger, workers
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, new_worker_id
 from arqsvc.jobs.move import Claimed
@@ -192,6 +192,7 @@ class WorkerProcess:
         self._infra, self._lease, self._queue, self._runner = infra, lease, queue, runner
         self._looked_to: Place | None = None
         self._modes = Modes()
+        self._dismissed = asyncio.Event()
         behind = UNRECORDED * sum(queues.values())
         self._workers = [
             QueueWorker(infra, runner, name, concurrency=number, most_behind=behind) for name, number in queues.items()
@@ -212,7 +213,7 @@ class WorkerProcess:
                 worker.attempts = attempts
             async with supervised([(worker.queue_name, worker.main) for worker in self._workers]):
                 logger.info("worker ready", extra={"worker": self._lease.worker})
-                await stop.wait()
+                await self._until_told(stop)
                 await self._take_no_more(stop)
             insisted = await self._drain(stop)
             try:
@@ -226,6 +227,14 @@ class WorkerProcess:
             if self._runner.left:
                 logger.error("ended although coroutines that were cancelled go on", extra={"runs": self._runner.left})
                 os._exit(1)
+
+    async def _until_told(self, stop: Wish) -> None:
+        """Return once somebody wants this worker to stop: whoever started it, or an operator."""
+        async with asyncio.TaskGroup() as group:
+            either = group.create_task(stop.wait()), group.create_task(self._dismissed.wait())
+            await asyncio.wait(either, return_when=FIRST_COMPLETED)
+            for task in either:
+                task.cancel()
 
     async def _take_no_more(self, stop: Wish) -> None:
         """Stop claiming; what is being claimed is waited for, unless it is insisted."""
@@ -268,19 +277,22 @@ class WorkerProcess:
             while True:
                 if not (message := await channel.get_message(timeout=WAIT_S)):
                     continue
-                worker, job = parse_news(message["data"])
+                worker, job, grace_s = parse_news(message["data"])
                 if job is None:
                     await self._heed_modes()
                 elif worker is None:
-                    self._runner.interrupt(job)
+                    self._runner.interrupt(job, grace_s=grace_s)
                 elif worker == self._lease.worker:
                     await self._runner.look_after_held()
 
     async def _heed_modes(self) -> None:
-        """Pause the queues that are paused, and go on with the others."""
-        modes = await self._modes.read(fresh=True)
+        """Pause the queues that are paused, or all of them if this worker is drained; go on with the others."""
+        modes, wish = await self._modes.read(fresh=True), await workers.wish_of(self._lease.worker)
+        if wish == workers.Wish.STOP:
+            self._dismissed.set()
         for worker in self._workers:
-            await worker.pause(paused=modes.get(worker.queue) == QueueMode.PAUSED)
+            paused = modes.get(worker.queue) == QueueMode.PAUSED
+            await worker.pause(paused=paused or wish == workers.Wish.DRAIN)
 
     async def _release(self) -> None:
         """Queue what is due, and what a limit held back and may begin by now."""

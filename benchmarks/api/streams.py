@@ -18,7 +18,8 @@ import uvloop
 
 from arqsvc.infra.db import open_db
 from arqsvc.infra.redis import open_redis
-from arqsvc.jobs.queue import JobQueue, Options
+from arqsvc.jobs.new import Options
+from arqsvc.jobs.queue import JobQueue
 from benchmarks.api.stage import PROJECT, Stage, Stroll, stage
 
 LATER_S = 3_600.0

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from uuid import UUID
 
-from arqsvc.client import ApiError, Client
+from arqsvc.client.wire import ApiError, Wire
 from arqsvc.errors import CannotStart
 from benchmarks.chaos.kinds import as_json, submission
 from benchmarks.chaos.plan import Plan
@@ -26,18 +26,18 @@ async def submit_all(stage: Stage, plan: Plan, accepted: list[UUID]) -> None:
         for number in range(plan.jobs):
             yield number, began_s + max(0, number - ahead) * plan.seconds / (plan.jobs - ahead)
 
-    async def submit(client: Client, jobs: Iterator[tuple[int, float]]) -> None:
+    async def submit(client: Wire, jobs: Iterator[tuple[int, float]]) -> None:
         for number, due_s in jobs:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             accepted.append(await _submitted(client, number))
 
     jobs = due()
-    async with Client(stage.url, stage.key) as client, asyncio.TaskGroup() as group:
+    async with Wire(stage.url, stage.key) as client, asyncio.TaskGroup() as group:
         for _ in range(SUBMITTERS):
             group.create_task(submit(client, jobs))
 
 
-async def _submitted(client: Client, number: int) -> UUID:
+async def _submitted(client: Wire, number: int) -> UUID:
     """Submit a job, again and again while the API is away or cannot write; each time it may have been written."""
     params = submission(number)
     while True:

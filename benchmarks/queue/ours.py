@@ -18,7 +18,7 @@ from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret
 from arqsvc.cli.instance import listening_on, serving
 from arqsvc.cli.services import stopped_by_signals
-from arqsvc.client import Client
+from arqsvc.client.wire import Wire
 from arqsvc.infra.db import migrate, open_db
 from arqsvc.infra.memory import settle
 from arqsvc.infra.redis import open_redis
@@ -85,7 +85,7 @@ async def opened() -> AsyncIterator[driver.Submitter]:
                 yield driver.Submitter(one, many)
             return
         key = await create_secret(KeyKind.KEY, project="bench", name="bench")
-        async with Client(os.environ["QUEUE_URL"], key) as client:
+        async with Wire(os.environ["QUEUE_URL"], key) as client:
 
             async def post(kind: str, n: int) -> None:
                 await client.submit(PARAMS[kind].kind, {"n": n})

@@ -25,6 +25,7 @@ async def submitted(api: Service, kind: str = "test.unserved", **params: Any) ->
 
 async def test_a_submitted_job_is_answered_whole(api: Service) -> None:
     job = await submitted(api, "test.say", text="x")
+    assert [each["code"] for each in job.pop("warnings")] == ["no_worker"]
     assert set(job) == JOB
     assert (job["kind"], job["state"], job["params"], job["queue"]) == ("test.say", "queued", {"text": "x"}, "test")
     assert (job["attempt"], job["tries"], job["attempts"], job["files"]) == (0, 3, [], [])

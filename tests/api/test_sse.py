@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +17,7 @@ from starlette.websockets import WebSocket
 from arqsvc.api.sockets import tell, until_gone
 from arqsvc.api.sse import EventStream
 from arqsvc.cli.instance import listening_on, serving
+from arqsvc.infra.redis import ArqRedis
 from arqsvc.jobs.events import Event, EventId
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outbox import Closed, Outbox
@@ -76,7 +76,7 @@ async def received(client: socket.socket, wanted: bytes) -> bytes:
 
 
 async def test_a_silent_stream_says_that_it_lives() -> None:
-    hub = EventHub(Redis())
+    hub = EventHub(ArqRedis())
     async with served(hub, lambda outbox: fill(outbox, 1), heartbeat_s=0.01) as client:
         await asyncio.get_running_loop().sock_sendall(client, asks())
         data = await received(client, b": heartbeat\n\n")
@@ -85,7 +85,7 @@ async def test_a_silent_stream_says_that_it_lives() -> None:
 
 
 async def test_who_reads_nothing_is_broken_off_and_leaves_nothing_behind() -> None:
-    hub = EventHub(Redis())
+    hub = EventHub(ArqRedis())
     for request in (asks(), asks(*UPGRADE)):
         async with served(hub, fill, send_s=0.2) as client:
             await asyncio.get_running_loop().sock_sendall(client, request)
@@ -95,7 +95,7 @@ async def test_who_reads_nothing_is_broken_off_and_leaves_nothing_behind() -> No
 
 @pytest.mark.parametrize(("request_", "farewell"), [(asks(), b"event: cut\n"), (asks(*UPGRADE), b"\x03\xf5")])
 async def test_who_reads_again_after_too_much_came_is_told_the_last_id(request_: bytes, farewell: bytes) -> None:
-    hub, outboxes = EventHub(Redis()), list[Outbox]()
+    hub, outboxes = EventHub(ArqRedis()), list[Outbox]()
 
     def begin(outbox: Outbox) -> None:
         fill(outbox)
@@ -113,7 +113,7 @@ async def test_who_reads_again_after_too_much_came_is_told_the_last_id(request_:
 
 
 async def test_a_look_at_a_stream_opens_none() -> None:
-    hub = EventHub(Redis())
+    hub = EventHub(ArqRedis())
     async with served(hub, fill) as client:
         await asyncio.get_running_loop().sock_sendall(client, asks().replace(b"GET", b"HEAD"))
         assert b"text/event-stream" in await received(client, b"\r\n\r\n")

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
-from arqsvc.client import Client
+from arqsvc.client.wire import Wire
 from arqsvc.infra.db import own_migrations
 from tests.docker.files import PASSWORDS
 from tests.docker.stack import Stack, open_stack
@@ -64,7 +64,7 @@ async def test_a_genome_goes_through_the_stack_and_a_stopped_worker_drains(stack
             checks = [asking.create_task(stack.healthy(name)) for name in ("api", "worker")]
         assert [check.result() for check in checks] == [True, True]
 
-        client = await started.enter_async_context(Client(stack.url, key.strip()))
+        client = await started.enter_async_context(Wire(stack.url, key.strip()))
         record = await client.upload(RECORD)
         job = await client.result((await client.submit("genomes.analyze", {"file_id": record["id"]}))["id"])
         assert job["state"] == "succeeded", job

@@ -250,6 +250,8 @@ async def linger(ctx: JobContext, params: Linger) -> Said:
     except asyncio.CancelledError:
         if params.how == "return":
             return Said(text="as far as it came")
+        if params.how == "slow":
+            await asyncio.sleep(20)
         while params.how == "stay":
             await stay(ctx, params.folder)
         (params.folder / "cleaned").write_text(str(ctx.interruption))

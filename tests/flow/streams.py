@@ -1,7 +1,7 @@
 """Streams of events, read frame by frame."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +55,12 @@ class Stream:
 
 @asynccontextmanager
 async def opened(
-    http: httpx.AsyncClient, path: str = "/events", headers: dict[str, str] | None = None, **query: str
+    http: httpx.AsyncClient,
+    path: str = "/events",
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stream]:
     """Open a stream for the block."""
-    async with http.stream("GET", path, params=query, headers=headers) as answer:
+    async with http.stream("GET", path, params=query, headers=headers, timeout=60) as answer:
         assert answer.status_code == 200, await answer.aread()
         yield Stream(answer)

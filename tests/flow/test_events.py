@@ -16,7 +16,7 @@ from tests.waiting import until
 
 async def by_sse(service: Service, job: str, after: str = "") -> list[dict[str, Any]]:
     headers = {"Last-Event-ID": after} if after else {}
-    async with service.http.stream("GET", f"/jobs/{job}/events", headers=headers) as answer:
+    async with service.http.stream("GET", f"/jobs/{job}/events", headers=headers, timeout=60) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = [line async for line in answer.aiter_lines()]
     return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]

@@ -135,9 +135,9 @@ async def test_k12_with_up_killed_in_mid_analysis(program: Program, shared_data:
         code, out, _ = await program.run("jobs", "watch", listed["id"])
         assert (code, "succeeded" in out) == (0, True)
         instance = json.loads((program.state / "client.json").read_text())
-        from arqsvc.client import Client
+        from arqsvc.client.wire import Wire
 
-        async with Client(instance["url"], instance["api_key"]) as client:
+        async with Wire(instance["url"], instance["api_key"]) as client:
             (file,) = [f for f in (await client.job(listed["id"]))["files"] if f["name"] == "result.json"]
             await client.download(file["id"], program.home / "result.json")
     assert (program.home / "result.json").read_bytes() == known

@@ -82,9 +82,9 @@ class Fleet:
         return []
 
     async def cancel(self, job: UUID) -> list[Moved]:
-        moved = await ledger.cancel(job)
+        moved = await ledger.cancel([job])
         if not moved:
-            await ledger.ask_cancel(job)
+            await ledger.ask_cancel([job])
         return moved
 
     async def retry(self, job: UUID) -> list[Moved]:

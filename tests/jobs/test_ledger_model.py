@@ -140,9 +140,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(job=jobs)
     def cancel(self, job: UUID) -> None:
-        self._step(ledger.cancel(job), lambda seen: self._model.cancel(job, seen))
-        asked = self._run(ledger.ask_cancel(job))
-        assert (asked is not None) == self._model.ask_cancel(job)
+        self._step(ledger.cancel([job]), lambda seen: self._model.cancel(job, seen))
+        asked = self._run(ledger.ask_cancel([job]))
+        assert bool(asked) == self._model.ask_cancel(job)
 
     @precondition(lambda self: self._are(State.FAILED, State.CANCELLED))
     @rule(data=st.data(), others=st.sets(jobs, max_size=1))

@@ -57,9 +57,9 @@ async def test_a_reader_whose_changes_do_not_fit_is_cut_off_and_holds_nothing_an
 async def test_what_waits_is_told_before_the_end() -> None:
     outbox = filled([state(1)])
     outbox.ended(JOB)
-    assert outbox.closed is None
+    assert len(outbox) == 1
     outbox.ended(OTHER)
-    assert (outbox.closed, await taken(outbox), await taken(outbox)) == (Closed.TOLD, ["1"], [])
+    assert [outbox.closed, await taken(outbox), await taken(outbox)] == [Closed.TOLD, ["1"], []]
 
 
 async def test_one_that_is_not_single_waits_for_more() -> None:

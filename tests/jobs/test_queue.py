@@ -7,7 +7,8 @@ import pytest
 from arqsvc.errors import Conflict
 from arqsvc.infra.redis import open_redis
 from arqsvc.jobs.declare import Params, Result
-from arqsvc.jobs.queue import JobQueue, routed
+from arqsvc.jobs.new import routed
+from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import QueueMode
 from tests.flow.kinds import Follow, Say
 from tests.service import Service

@@ -62,7 +62,8 @@ COMMENT ON TABLE "audit" IS 'One thing that somebody did.';
     "status" SMALLINT,
     "headers" JSONB,
     "body" TEXT,
-    "created_at" TIMESTAMPTZ NOT NULL
+    "created_at" TIMESTAMPTZ NOT NULL,
+    "held_until" TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX IF NOT EXISTS "idempotency_age" ON "idempotency" ("created_at");
 COMMENT ON TABLE "idempotency" IS 'The first answer to a key; without a status while that is being made.';
@@ -99,7 +100,8 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         ALTER TABLE "api_key" ADD "per_minute" INT;
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
-        CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe") WHERE "dedupe" IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe", "state", "finished_at")
+            WHERE "dedupe" IS NOT NULL;
         CREATE INDEX IF NOT EXISTS "job_tags" ON "job" USING GIN ("tags") WHERE "tags" IS NOT NULL;
         CREATE INDEX IF NOT EXISTS "job_project" ON "job" ("project", "id");
         CREATE INDEX IF NOT EXISTS "job_succeeded" ON "job" ("kind", "id") WHERE state = 'succeeded';"""

@@ -1,21 +1,17 @@
-"""The Python client: upload, submit, follow, cancel, fetch; over the public API only.
+"""The API as it is: JSON in, JSON out, one method a request; streams that are taken up where they broke.
 
-async with Client("http://127.0.0.1:8000", key) as client:
-    file = await client.upload(Path("my.gbk.gz"))
-    job = await client.submit("genomes.analyze", {"file_id": file["id"]})
-    job = await client.result(job["id"])
+`AsyncClient` and `Client` stand on it; so do the commands.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
-from httpx_sse import SSEError, aconnect_sse
 
 from arqsvc.errors import ArqsvcError, CannotStart
 
@@ -37,12 +33,16 @@ class _Unavailable(ApiError):
     """The API answered that something behind it is away: 500 and more."""
 
 
-class Client:
+class StreamFault(Exception):
+    """What came is no event stream; the follower takes it up anew."""
+
+
+class Wire:
     """One connection to the API of one service."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url.rstrip("/")
-        timeout = httpx.Timeout(30.0, read=60.0)
+        timeout = httpx.Timeout(30.0, read=90.0)
         headers = {"Authorization": f"Bearer {key}"}
         local = httpx.URL(self.url).host in {"127.0.0.1", "localhost", "::1"}
         self._http = httpx.AsyncClient(
@@ -55,6 +55,10 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close its connections."""
         await self._http.aclose()
 
     async def upload(self, path: Path) -> dict[str, Any]:
@@ -68,9 +72,19 @@ class Client:
         size = {"Content-Length": str(path.stat().st_size)}
         return await self._json("POST", f"/files?name={quote(path.name, safe='')}", content=content(), headers=size)
 
-    async def submit(self, kind: str, params: dict[str, Any], **options: Any) -> dict[str, Any]:
-        """Submit a job; returns it. Options: `priority`, `queue`, `timeout_s`, `delay_s`."""
-        return await self._json("POST", f"/jobs/{quote(kind, safe='')}", json={"params": params, **options})
+    async def submit(
+        self, kind: str, params: Mapping[str, Any], *, idempotency_key: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Submit a job; returns it. Options: `priority`, `queue`, `timeout_s`, `delay_s`, `run_at`, `tags`, ..."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        path = f"/jobs/{quote(kind, safe='')}"
+        return await self._json("POST", path, json={"params": dict(params), **options}, headers=headers)
+
+    async def submit_all(self, asked: Iterable[tuple[str, Mapping[str, Any]]], **options: Any) -> list[str]:
+        """Submit many jobs in one request, all or none; returns their ids."""
+        jobs = [{"kind": kind, "params": dict(params), **options} for kind, params in asked]
+        told = await self._json("POST", "/jobs", json={"jobs": jobs, "atomic": True})
+        return [item["job"]["id"] for item in told["items"]]
 
     async def job(self, job: str) -> dict[str, Any]:
         """Return a job as it stands."""
@@ -116,18 +130,20 @@ class Client:
             try:
                 headers = {"Last-Event-ID": last} if last else {}
                 path = f"/jobs/{quote(job, safe='')}/events"
-                async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
-                    await _check(source.response)
-                    async for event in source.aiter_sse():
+                accept = {"Accept": "text/event-stream", "Cache-Control": "no-store", **headers}
+                async with self._http.stream("GET", path, headers=accept) as answer:
+                    await _check(answer)
+                    async for event in events_in(answer):
                         heard = asyncio.get_running_loop().time()
-                        if event.data:  # a ping has none
-                            last = event.id
-                            told: dict[str, Any] = json.loads(event.data)
+                        if event is not None:
+                            last, told = event
+                            if told["type"] == "cut":  # read too slowly; it goes on behind the last
+                                continue
                             state = told["data"].get("state", state)
                             yield told
-                    if state in FINAL or source.response.status_code == 204:
+                    if state in FINAL or answer.status_code == 204:
                         return
-            except (httpx.TransportError, SSEError, _Unavailable) as error:
+            except (httpx.TransportError, StreamFault, _Unavailable) as error:
                 if asyncio.get_running_loop().time() - heard > GIVE_UP_S:
                     raise _unreachable(self.url, error) from error
             await asyncio.sleep(RECONNECT_S)
@@ -149,14 +165,51 @@ class Client:
         except httpx.TransportError as error:
             raise _unreachable(self.url, error) from error
 
+    async def request(self, method: str, path: str, **request: Any) -> Any:
+        """Send any request below `/api/v1`; returns the JSON of its answer.
+
+        Raises:
+            ApiError: the API refused.
+            CannotStart: it does not answer.
+        """
+        return await self._json(method, path, **request)
+
     async def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
             answer = await self._http.request(method, path, **request)
         except httpx.TransportError as error:
             raise _unreachable(self.url, error) from error
         await _check(answer)
-        body: dict[str, Any] = answer.json()
+        body: dict[str, Any] = answer.json() if answer.content else {}
         return body
+
+
+async def events_in(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]] | None]:
+    """Yield the id and the data of each event of a stream (WHATWG HTML, section 9.2), and None for a sign of life.
+
+    Raises:
+        StreamFault: it is no stream of JSON events.
+    """
+    if answer.status_code == 204:
+        return
+    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+        raise StreamFault(f"{answer.request.url.path} was answered with {answer.headers.get('content-type')!r}.")
+    last, data = "", list[str]()
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            data.append(value)
+        elif name == "id":
+            last = value
+        elif not line and data:
+            try:
+                yield last, json.loads("\n".join(data))
+            except ValueError as error:
+                raise StreamFault(f"an event is not JSON: {error}") from error
+            data = []
+        elif line.startswith(":"):
+            yield None
 
 
 def _unreachable(url: str, error: Exception) -> CannotStart:

@@ -1,0 +1,150 @@
+"""The body of a batch, read piece by piece: up to 16 MiB of JSON, and the event loop is not held up by it."""
+
+import re
+import time
+from asyncio import sleep
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from arqsvc.api.bodies import DECODER
+from arqsvc.api.problems import fault
+from arqsvc.api.submissions import Submission
+
+LIMIT_BYTES = 16 * 1024 * 1024
+MOST_JOBS = 10_000
+SLICE_S = 0.004
+"""Seconds of work after which others have their turn."""
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class BatchSubmission(Submission):
+    """One job of a batch."""
+
+    kind: str
+
+
+class BatchOfJobs(BaseModel):
+    """The body of `POST /jobs`."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    jobs: list[BatchSubmission] = Field(min_length=1, max_length=MOST_JOBS)
+    atomic: bool = False
+    """Whether one that cannot be submitted stops the others: all are submitted, or none."""
+
+
+@dataclass(slots=True)
+class GivenBatch:
+    """A batch as it was sent; its jobs are not yet looked at."""
+
+    jobs: list[tuple[Any, int]] = field(default_factory=list)
+    """Each as a value of JSON, with the characters that it took."""
+    atomic: bool = False
+
+
+class Turns:
+    """Lets others have their turn between the pieces of a long work."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def take(self) -> None:
+        """Go on at once, or after the others if it is their turn."""
+        if time.monotonic() - self._since > SLICE_S:
+            await sleep(0)
+            self._since = time.monotonic()
+
+
+async def read_batch(body: bytes, turns: Turns) -> GivenBatch:
+    """Return the batch that a body holds.
+
+    Raises:
+        InvalidParams: it is no JSON object of `jobs` and `atomic`, or has no jobs, or too many.
+    """
+    batch = GivenBatch()
+    try:
+        for name, value, length in _members(body.decode()):
+            await turns.take()
+            if name == "jobs" and length:
+                batch.jobs.append((value, length))
+            elif name == "atomic" and isinstance(value, bool):
+                batch.atomic = value
+            else:
+                known = {"jobs": "must be an array", "atomic": "must be true or false"}
+                raise fault(f"/{name[:64]}", known.get(name, "is no member of a batch"))
+    except (ValueError, RecursionError) as error:
+        raise fault("", f"the body is not JSON: {error}") from error
+    if not 1 <= len(batch.jobs) <= MOST_JOBS:
+        raise fault("/jobs", f"a batch has 1 to {MOST_JOBS:,} jobs; this has {len(batch.jobs):,}")
+    return batch
+
+
+def _members(text: str) -> Iterator[tuple[str, Any, int]]:
+    """Yield the members of an object as name, value and 0; but of `jobs` each element, with the length of its text.
+
+    Raises:
+        ValueError: the text is no object of JSON, or has a member twice.
+    """
+    reader, seen = _Reader(text), set[str]()
+    reader.take("{")
+    more = not reader.goes_on_with("}")
+    while more:
+        name, _ = reader.value()
+        if not isinstance(name, str) or name in seen:
+            raise ValueError(f"a name that stands there once was expected before character {reader.at}")
+        seen.add(name)
+        reader.take(":")
+        if name == "jobs" and reader.goes_on_with("["):
+            more = not reader.goes_on_with("]")
+            while more:
+                value, length = reader.value()
+                yield name, value, length
+                more = reader.take(",]") == ","
+        else:
+            yield name, reader.value()[0], 0
+        more = reader.take(",}") == ","
+    reader.end()
+
+
+class _Reader:
+    """Reads JSON piece by piece."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+
+    def _skip(self) -> None:
+        space = _SPACE.match(self.text, self.at)
+        assert space
+        self.at = space.end()
+
+    def take(self, characters: str) -> str:
+        """Read one of these characters."""
+        self._skip()
+        found = self.text[self.at : self.at + 1]
+        if not found or found not in characters:
+            raise ValueError(f"one of {' '.join(characters)} was expected at character {self.at}")
+        self.at += 1
+        return found
+
+    def goes_on_with(self, character: str) -> bool:
+        """Read this character, if it comes next."""
+        self._skip()
+        there = self.text.startswith(character, self.at)
+        self.at += there
+        return there
+
+    def value(self) -> tuple[Any, int]:
+        """Read one value; returns it and the length of its text."""
+        self._skip()
+        start = self.at
+        value, self.at = DECODER.raw_decode(self.text, start)
+        return value, self.at - start
+
+    def end(self) -> None:
+        """Read what may stand behind the value: space."""
+        self._skip()
+        if self.at < len(self.text):
+            raise ValueError(f"nothing more was expected at character {self.at}")

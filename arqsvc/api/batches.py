@@ -1,0 +1,201 @@
+"""POST /api/v1/jobs: thousands of jobs in one request, and what came of each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from arqsvc.api.batch_body import LIMIT_BYTES, BatchOfJobs, BatchSubmission, Turns, read_batch
+from arqsvc.api.bodies import BODY_LIMIT_BYTES, body_of, check_storable
+from arqsvc.api.idempotency import job_ids
+from arqsvc.api.jobs import queue_of
+from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.operation import operation
+from arqsvc.api.problems import fault, invalid
+from arqsvc.api.submissions import checked, known_kind, outlook_of, queues_of, warned
+from arqsvc.contract import Batch, BatchItem, JobReference, Problem
+from arqsvc.errors import ArqsvcError, InvalidParams, TooLarge
+from arqsvc.jobs.dedupe import Dedupe, write_once
+from arqsvc.jobs.new import NewJob
+
+PAGE = 200
+"""Most jobs that are written by one statement."""
+PAGE_CHARACTERS = 256 * 1024
+"""Characters of submissions after which a statement is full."""
+
+Given = tuple[int, Any, int]
+"""A job as it was sent: its place in the batch, the value, and the characters that it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job that can be submitted, with all that it needs."""
+
+    item: int
+    jobs: Sequence[NewJob]
+    dedupe: Dedupe | None
+
+
+@operation(
+    "jobs.submit_batch", "POST", "/jobs", Scope.SUBMIT, {200: Batch}, body=BatchOfJobs, body_limit_bytes=LIMIT_BYTES,
+    audited=False, errors=(409, 413),
+)  # fmt: skip
+async def submit_batch(request: Request, caller: Caller) -> Response:
+    """Submit up to 10,000 jobs; says of each what came of it, in their order.
+
+    One that cannot be submitted does not stop the others, unless the batch is `atomic`: then it is refused whole, with
+    all faults. Send an `Idempotency-Key`: a batch that was cut off can be sent again, and each job is submitted once.
+    """
+    turns = Turns()
+    given = await read_batch(await body_of(request, LIMIT_BYTES), turns)
+    submitting = _Submitting(request, caller, turns, atomic=given.atomic)
+    jobs = [(place, value, length) for place, (value, length) in enumerate(given.jobs)]
+    await (submitting.all_or_none(jobs) if given.atomic else submitting.each(jobs))
+    return submitting.answer()
+
+
+@dataclass
+class _Submitting:
+    """A batch on its way."""
+
+    request: Request
+    caller: Caller
+    turns: Turns
+    atomic: bool
+    outcomes: dict[int, str] = field(default_factory=dict)
+    """What came of each, as JSON: one text is made and kept quicker than ten thousand objects."""
+    problems: dict[int, Problem] = field(default_factory=dict)
+    """Why some were refused."""
+    used: set[str] = field(default_factory=set)
+    """The queues that jobs were submitted to."""
+
+    def __post_init__(self) -> None:
+        self.queue, self.outlook = queue_of(self.request), outlook_of(self.request)
+        self.queues = queues_of(self.request)
+
+    async def each(self, given: Sequence[Given]) -> None:
+        """Submit each for itself."""
+        for page in _pages(given):
+            ready = [one for each in page if (one := await self._ready(each)) and not await self._submitted_once(one)]
+            await self.queue.write_all([one.jobs for one in ready])
+            for one in ready:
+                self._accepted(one, one.jobs[-1].id)
+
+    async def all_or_none(self, given: Sequence[Given]) -> None:
+        """Submit all, unless one of them cannot be.
+
+        Raises:
+            InvalidParams: one or more of them; each fault with a JSON Pointer.
+            Conflict, QueueFull: one of their queues takes in no more.
+        """
+        found = [await self._ready(each) for each in given]
+        if self.problems:
+            raise _refusal(self.problems)
+        ready = [one for one in found if one]
+        every = [job for one in ready for job in one.jobs]
+        await self.queue.check_open(every)
+        self.outlook.take_in(job.queue for job in every)
+        await self.queue.write_all([one.jobs for one in ready], at_once=True)
+        for one in ready:
+            self._accepted(one, one.jobs[-1].id)
+
+    def answer(self) -> Response:
+        """Return what came of all."""
+        items = ",".join(self.outcomes[item] for item in sorted(self.outcomes))
+        refused = len(self.problems)
+        about = Batch(
+            items=[],
+            accepted=len(self.outcomes) - refused,
+            refused=refused,
+            warnings=warned(self.outlook, self.used),
+        )
+        text = about.model_dump_json().replace('"items":[]', f'"items":[{items}]', 1)
+        return Response(text, media_type="application/json")
+
+    async def _ready(self, given: Given) -> Ready | None:
+        """Return a job that can be submitted; what is wrong with another is noted."""
+        await self.turns.take()
+        item, value, length = given
+        try:
+            one = await self._looked_at(item, value, length)
+            queues = [job.queue for job in one.jobs]
+            await self.outlook.look(queues)
+            if not self.atomic:
+                await self.queue.check_open(one.jobs)
+                self.outlook.take_in(queues)
+        except ArqsvcError as error:
+            self._refused(item, error)
+            return None
+        return one
+
+    async def _looked_at(self, item: int, value: Any, length: int) -> Ready:
+        at = f"/jobs/{item}"
+        if length > BODY_LIMIT_BYTES:
+            raise TooLarge(f"A job of a batch takes {length:,} characters; its limit is {BODY_LIMIT_BYTES:,}.")
+        check_storable(value, at)
+        try:
+            said = BatchSubmission.model_validate(value)
+        except ValidationError as error:
+            raise invalid(error, at=at) from error
+        if said.dedupe and self.atomic:
+            raise fault(f"{at}/dedupe", "an atomic batch takes none: submit such jobs in a batch that is not atomic")
+        params = await checked(known_kind(self.request, said.kind), said, self.caller, self.queues, at=at)
+        ids = job_ids(self.request, item)
+        jobs = self.queue.new_jobs(params, self.caller.project, said.options(self.caller), ids)
+        return Ready(item, jobs, said.dedupe)
+
+    async def _submitted_once(self, one: Ready) -> bool:
+        """Submit a job that is not to be done twice; False if it is none of these."""
+        if not one.dedupe:
+            return False
+        try:
+            job, new = await write_once(self.queue, one.jobs, one.dedupe)
+        except ArqsvcError as error:
+            self._refused(one.item, error)
+        else:
+            self._accepted(one, job, 202 if new else 200)
+        return True
+
+    def _accepted(self, one: Ready, job: UUID, status: int = 202) -> None:
+        outcome = BatchItem(status=status, job=JobReference(id=job, href=f"/api/v1/jobs/{job}"))
+        self.outcomes[one.item] = outcome.model_dump_json()
+        self.used.update(job.queue for job in one.jobs)
+
+    def _refused(self, item: int, error: ArqsvcError) -> None:
+        problem = self.problems[item] = Problem(**error.problem())
+        self.outcomes[item] = BatchItem(status=error.status, problem=problem).model_dump_json()
+
+
+def _pages(given: Sequence[Given]) -> Iterator[list[Given]]:
+    """Yield the jobs of a batch in pages that one statement writes quickly."""
+    page, characters = list[Given](), 0
+    for each in given:
+        page.append(each)
+        characters += each[2]
+        if len(page) == PAGE or characters > PAGE_CHARACTERS:
+            yield page
+            page, characters = [], 0
+    if page:
+        yield page
+
+
+def _refusal(refused: Mapping[int, Problem]) -> InvalidParams:
+    """Return all that is wrong with an atomic batch as one error."""
+    faults = list[dict[str, str]]()
+    for item, problem in sorted(refused.items()):
+        if problem.errors:
+            faults += [{"pointer": each.pointer, "detail": each.detail} for each in problem.errors]
+        else:
+            faults.append({"pointer": f"/jobs/{item}", "detail": problem.detail})
+    return InvalidParams(
+        f"{len(refused):,} of the jobs cannot be submitted, so none was; the first: {faults[0]['pointer']}: "
+        f"{faults[0]['detail']}",
+        errors=faults,
+    )
+
+
+OPERATIONS = (submit_batch,)

@@ -1,0 +1,157 @@
+"""POST /api/v1/jobs:bulk: the same done to all jobs that a filter means, if they are as many as was expected."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from arqsvc.api.bodies import body_as
+from arqsvc.api.jobs import infra_of, queue_of
+from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.operation import operation, reply
+from arqsvc.api.problems import fault
+from arqsvc.contract import Answer
+from arqsvc.errors import Conflict
+from arqsvc.infra.db import rows
+from arqsvc.jobs.deletion import delete, pin
+from arqsvc.jobs.filters import Filter
+
+PAGE = 500
+MOST = 10_000
+"""Most jobs that one request acts on."""
+COUNTED = 100_000
+"""Up to here a count is exact."""
+SHOWN = 3
+Action = Literal["cancel", "retry", "delete", "pin", "unpin"]
+_OPEN = "state IN ('blocked', 'scheduled', 'queued', 'running')"
+_ELIGIBLE: dict[Action, str] = {
+    "cancel": f"{_OPEN} AND cancel_requested_at IS NULL",
+    "retry": "state IN ('failed', 'cancelled')",
+    "delete": "state IN ('succeeded', 'failed', 'cancelled') AND NOT pinned",
+    "pin": "NOT pinned",
+    "unpin": "pinned",
+}
+"""Which jobs an action can be done to."""
+_SCOPES: dict[Action, Scope] = {"retry": Scope.SUBMIT}
+
+
+class Bulk(BaseModel):
+    """What is to be done, and to which jobs of the key's project."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    action: Action
+    filter: Filter
+    """Of the jobs that it means, those are acted on that the action can be done to."""
+    dry_run: bool = False
+    """Only say how many these are."""
+    expected: int | None = Field(default=None, ge=0)
+    """How many a dry run said; if they are another number by now, nothing is done."""
+    reason: str | None = Field(default=None, max_length=255)
+    """For `cancel`: why."""
+    grace_s: float | None = Field(default=None, ge=0, le=3600)
+    """For `cancel`: seconds that a running job gets to clean up."""
+
+
+class BulkDone(Answer):
+    """What was done, or would be."""
+
+    action: Action
+    dry_run: bool
+    matched: int
+    """How many jobs the filter means to which the action can be done."""
+    exact: bool
+    """Whether there are no more than that."""
+    done: int
+    """How many it was done to; those that changed meanwhile are left out."""
+    left: int
+    """How many were left for another request, which acts on 10,000 at most."""
+    sample: list[UUID]
+    """The first of them."""
+
+
+@operation("jobs.bulk", "POST", "/jobs:bulk", Scope.READ, {200: BulkDone}, body=Bulk, errors=(403, 409, 413))
+async def bulk(request: Request, caller: Caller) -> Response:
+    """Cancel, retry, delete, pin or unpin all jobs that a filter means.
+
+    First with `dry_run`, which says how many there are; then with that number as `expected`: 409, and nothing is done,
+    if it has changed. Needs the scope that the same needs for one job: `submit` for `retry`, else `cancel`.
+    """
+    asked = await body_as(Bulk, request)
+    caller.must(_SCOPES.get(asked.action, Scope.CANCEL))
+    matched, sample = await _count(caller, asked)
+    if not asked.dry_run and asked.expected is None:
+        raise fault("/expected", "say how many jobs this is to act on; ask with dry_run first")
+    if not asked.dry_run and asked.expected != matched:
+        raise Conflict(
+            f"{matched:,} jobs fit the filter now, and {asked.expected:,} were expected. Nothing was done. Look again "
+            "with dry_run.",
+            matched=matched, expected=asked.expected,
+        )  # fmt: skip
+    done = 0 if asked.dry_run else await _act(request, caller, asked)
+    request.state.audit = {**asked.model_dump(mode="json", exclude_defaults=True), "matched": matched, "done": done}
+    return reply(BulkDone(
+        action=asked.action, dry_run=asked.dry_run, matched=matched, exact=matched < COUNTED, done=done,
+        left=0 if asked.dry_run else max(0, matched - MOST), sample=sample,
+    ))  # fmt: skip
+
+
+async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
+    """Do it to all that are meant, page by page; returns to how many."""
+    queue, storage = queue_of(request), infra_of(request).storage
+
+    async def retried(page: Sequence[UUID]) -> list[UUID]:
+        done = []
+        for job in page:
+            try:
+                await queue.retry(job)
+            except Conflict:
+                continue
+            done.append(job)
+        return done
+
+    acts: dict[Action, Callable[[Sequence[UUID]], Awaitable[Any]]] = {
+        "cancel": lambda page: queue.cancel_all(page, asked.reason, asked.grace_s),
+        "retry": retried,
+        "delete": lambda page: delete(page, storage),
+        "pin": lambda page: pin(page, pinned=True),
+        "unpin": lambda page: pin(page, pinned=False),
+    }
+    done = 0
+    async for page in _pages(caller, asked):
+        came = await acts[asked.action](page)
+        done += came if isinstance(came, int) else len(came)
+    return done
+
+
+async def _pages(caller: Caller, asked: Bulk) -> AsyncIterator[list[UUID]]:
+    """Yield the ids of what is meant, at most so many, each once."""
+    where, values = asked.filter.where(4)
+    statement = f"""SELECT id FROM job WHERE project = $1 AND id > $2 AND {_ELIGIBLE[asked.action]} AND {where}
+        ORDER BY id LIMIT $3"""
+    last, told = UUID(int=0), 0
+    while told < MOST:
+        page = [row["id"] for row in await rows(statement, [caller.project, last, min(PAGE, MOST - told), *values])]
+        if not page:
+            return
+        yield page
+        last, told = page[-1], told + len(page)
+
+
+async def _count(caller: Caller, asked: Bulk) -> tuple[int, list[UUID]]:
+    """Return how many jobs are meant, up to the limit of counting, and the first of them."""
+    where, values = asked.filter.where(3)
+    found = await rows(
+        f"""WITH meant AS MATERIALIZED (SELECT id FROM job
+            WHERE project = $1 AND {_ELIGIBLE[asked.action]} AND {where} ORDER BY id LIMIT $2)
+        SELECT count(*) AS n, (SELECT array_agg(id) FROM (SELECT id FROM meant LIMIT {SHOWN}) first) AS sample
+        FROM meant""",
+        [caller.project, COUNTED, *values],
+    )
+    return found[0]["n"], found[0]["sample"] or []
+
+
+OPERATIONS = (bulk,)

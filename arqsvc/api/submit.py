@@ -1,0 +1,70 @@
+"""POST /api/v1/jobs/{kind}: one job, from the request to its row and its place in a queue."""
+
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from arqsvc.api.bodies import body_as
+from arqsvc.api.idempotency import job_ids
+from arqsvc.api.jobs import infra_of, queue_of
+from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.operation import operation, reply
+from arqsvc.api.shown import shown_job, shown_jobs
+from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queues_of, warned
+from arqsvc.api.waits import preferred_wait_s, until_ended
+from arqsvc.contract import Job, Submitted
+from arqsvc.jobs.dedupe import write_once
+from arqsvc.jobs.record import FINAL, JobRecord
+from arqsvc.jobs.waiting import needs_of
+
+DEDUPLICATED = "X-Deduplicated"
+
+
+@operation(
+    "jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {200: Submitted, 202: Submitted}, body=Submission,
+    audited=False, errors=(404, 409, 413),
+)  # fmt: skip
+async def submit(request: Request, caller: Caller) -> Response:
+    """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more.
+
+    With `Prefer: wait=10` the answer waits for its end, for so many seconds at most: 200 where it has ended. 200 with
+    `X-Deduplicated: true` is for another job that does the same work, see `dedupe`. With an `Idempotency-Key` the
+    request can be repeated for a day, and submits one job.
+    """
+    kind = known_kind(request, request.path_params["kind"])
+    said = await body_as(Submission, request)
+    params = await checked(kind, said, caller, queues_of(request) if said.queue is not None else ())
+    queue, outlook = queue_of(request), outlook_of(request)
+    jobs = queue.new_jobs(params, caller.project, said.options(caller), job_ids(request))
+    queues = [job.queue for job in jobs]
+    await outlook.look(queues)
+    outlook.take_in(queues)
+    new = True
+    if said.dedupe:
+        job, new = await write_once(queue, jobs, said.dedupe)
+    else:
+        job = await queue.write(jobs)
+    return await _answer(request, job, new=new, queues=queues)
+
+
+async def _answer(request: Request, job: UUID, *, new: bool, queues: list[str]) -> Response:
+    """Answer with a job, once it has ended if the client prefers that."""
+    headers = {"Location": f"/api/v1/jobs/{job}"}
+    if (wait_s := preferred_wait_s(request)) is not None:
+        await until_ended(request, job, wait_s)
+        headers["Preference-Applied"] = f"wait={wait_s}"
+    if not new:
+        headers[DEDUPLICATED] = "true"
+    row = await JobRecord.get(id=job)
+    shown: Job
+    if new and not row.attempt and row.state not in FINAL:
+        shown = shown_job(row, await needs_of([job]) if len(queues) > 1 else ())
+    else:
+        (shown,) = await shown_jobs(infra_of(request), [row])
+    ended = row.state in FINAL
+    answer = Submitted(**dict(shown), warnings=[] if ended else warned(outlook_of(request), {row.queue, *queues}))
+    return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
+
+
+OPERATIONS = (submit,)

@@ -1,0 +1,203 @@
+"""AsyncClient: jobs as objects that can be watched, awaited, cancelled; their results typed."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar, cast, overload
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from arqsvc import contract
+from arqsvc.client.bar import bar
+from arqsvc.client.wire import ApiError, Wire
+from arqsvc.errors import CannotStart
+from arqsvc.jobs.declare import Result
+
+BATCH = 1000
+"""Jobs that `map` submits in one request."""
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Asks(Protocol[R_co]):
+    """Parameters of a kind of job, as a family declares them."""
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind."""
+
+    @property
+    def result(self) -> type[R_co]:
+        """The type of what comes back."""
+
+    def model_dump(self, *, mode: str = ..., exclude_none: bool = ...) -> dict[str, Any]:
+        """Return the parameters as JSON values."""
+
+
+class JobError(ApiError):
+    """A job failed or was cancelled; `job` is it as it stands, `facts` the members of its problem document."""
+
+    code = "job_error"
+    title = "The job did not succeed"
+
+    def __init__(self, job: contract.Job) -> None:
+        error = dict(job.error or {})
+        why = f" ({job.cancel_reason})" if job.cancel_reason else ""
+        detail = error.pop("detail", f"The job was cancelled{why}.")
+        super().__init__(f"{job.kind} {job.id}: {detail}", **error)
+        self.job = job
+
+
+class AsyncJob(Generic[R]):
+    """One submitted job."""
+
+    def __init__(self, wire: Wire, job: UUID | str, result: type[R] | None = None) -> None:
+        self._wire, self._result = wire, result
+        self.id = str(job)
+
+    def __repr__(self) -> str:
+        return f"<job {self.id}>"
+
+    async def show(self) -> contract.Job:
+        """Return the job as it stands."""
+        return contract.Job.model_validate(await self._wire.job(self.id))
+
+    async def watch(self) -> AsyncIterator[contract.Event]:
+        """Yield what happens to it until it has ended; a lost connection is taken up where it broke."""
+        async for event in self._wire.follow(self.id):
+            yield contract.Event.model_validate(event)
+
+    async def result(self, timeout: float | None = None) -> R:
+        """Wait until it has ended, and return its result: of its declared type, or as JSON values.
+
+        In a notebook a bar shows how far it is.
+
+        Args:
+            timeout: seconds to wait at most; None for as long as it takes.
+
+        Raises:
+            JobError: it failed or was cancelled.
+            TimeoutError: it has not ended by then; it goes on.
+        """
+        async with asyncio.timeout(timeout):
+            with bar(self.id) as draw:
+                async for event in self._wire.follow(self.id):
+                    draw(event)
+        job = await self.show()
+        if job.state != "succeeded" or job.result is None:
+            raise JobError(job)
+        return _typed(job.result, self._result)
+
+    async def cancel(self, reason: str | None = None) -> contract.Job:
+        """Ask for its end; returns the job as it stands."""
+        return contract.Job.model_validate(await self._wire.cancel(self.id, reason))
+
+    async def download(self, folder: Path | str = ".") -> list[Path]:
+        """Write its files into a folder, which is made if need be; returns their paths."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for file in (await self.show()).files:
+            await self._wire.download(str(file.id), folder / file.name)
+            paths.append(folder / file.name)
+        return paths
+
+
+class AsyncClient:
+    """The service at an address, for one key.
+
+    Args:
+        url: its address; without one, ARQSVC_URL of the environment.
+        key: an API key; without one, ARQSVC_API_KEY.
+
+    Raises:
+        CannotStart: neither is given.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None) -> None:
+        url, key = url or os.environ.get("ARQSVC_URL"), key or os.environ.get("ARQSVC_API_KEY")
+        if not url or not key:
+            raise CannotStart("Give the address and a key, or set ARQSVC_URL and ARQSVC_API_KEY.")
+        self.wire = Wire(url, key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.wire.close()
+
+    @overload
+    async def submit(self, what: str, params: Mapping[str, Any], **options: Any) -> AsyncJob[dict[str, Any]]: ...
+
+    @overload
+    async def submit(self, what: Asks[R], **options: Any) -> AsyncJob[R]: ...
+
+    async def submit(self, what: Any, params: Mapping[str, Any] | None = None, **options: Any) -> AsyncJob[Any]:
+        """Submit a job: a kind and its parameters, or Params of a family; paths in it are uploaded.
+
+        Options: `priority`, `queue`, `timeout_s`, `delay_s`, `run_at`, `tags`, `dedupe`, `webhook`, `idempotency_key`.
+
+        Raises:
+            ApiError: the API refused; `facts` says why.
+        """
+        kind, values, result = await self._asked(what, params)
+        told = await self.wire.submit(kind, values, **options)
+        return AsyncJob(self.wire, told["id"], result)
+
+    async def map(
+        self, whats: Iterable[Asks[R]] | Iterable[tuple[str, Mapping[str, Any]]], **options: Any
+    ) -> AsyncIterator[Any]:
+        """Submit many jobs, a thousand a request, and yield their results in the order given.
+
+        Raises:
+            ApiError: the API refused one of them; none of that request runs.
+            JobError: one failed or was cancelled; the others go on.
+        """
+        asked = [await self._asked(*(what if isinstance(what, tuple) else (what, None))) for what in whats]
+        jobs: list[AsyncJob[Any]] = []
+        for first in range(0, len(asked), BATCH):
+            page = asked[first : first + BATCH]
+            ids = await self.wire.submit_all([(kind, values) for kind, values, _ in page], **options)
+            jobs += [AsyncJob(self.wire, job, result) for job, (_, _, result) in zip(ids, page, strict=True)]
+        for job in jobs:
+            yield await job.result()
+
+    def job(self, job: UUID | str) -> AsyncJob[dict[str, Any]]:
+        """Return a job that was submitted before, by its id."""
+        return AsyncJob(self.wire, job)
+
+    async def jobs(self, **wanted: Any) -> list[contract.Job]:
+        """Return the newest jobs: `state`, `kind`, `limit`, as `GET /jobs` has them."""
+        return [contract.Job.model_validate(job) for job in await self.wire.jobs(**wanted)]
+
+    async def upload(self, path: Path | str) -> contract.File:
+        """Send a file; its `id` may be a parameter of a job."""
+        return contract.File.model_validate(await self.wire.upload(Path(path)))
+
+    async def _asked(
+        self, what: Any, params: Mapping[str, Any] | None
+    ) -> tuple[str, dict[str, Any], type[BaseModel] | None]:
+        """Return the kind, the parameters as JSON values, and the type of the result."""
+        if not isinstance(what, str):
+            return what.kind, what.model_dump(mode="json", exclude_none=True), what.result
+        values = dict(params or {})
+        for name, value in values.items():
+            if isinstance(value, Path):
+                values[name] = str((await self.upload(value)).id)
+        return what, values, None
+
+
+def _typed(result: dict[str, Any], into: type[R] | None) -> R:
+    if into is not None and issubclass(into, Result):
+        return cast(R, into.model_validate(result))
+    return cast(R, result)

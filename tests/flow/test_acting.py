@@ -1,0 +1,118 @@
+"""What users and operators do: end, keep, delete, many at once; drain and stop workers; and the log of it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arqsvc.api.keys import KeyKind, Scope, create_secret
+from arqsvc.infra.db import rows
+from tests.servers import worker_process
+from tests.service import Service
+from tests.waiting import pids_in, until
+
+
+async def post(service: Service, path: str, body: Any = None, status: int = 200) -> dict[str, Any]:
+    answer = await service.http.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def deeds(service: Service, **query: str) -> list[tuple[str, str, str, Any]]:
+    answer = await service.http.get("/audit", params=query)
+    assert answer.status_code == 200, answer.text
+    return [(each["actor"], each["action"], each["target"], each["detail"]) for each in answer.json()["items"]]
+
+
+async def test_a_forced_cancel_gives_no_time_to_clean_up(service: Service, tmp_path: Path) -> None:
+    params = {"folder": str(tmp_path), "how": "slow"}
+    job = await service.client.submit("test.linger", params, timeout_s=1800)
+    await until((tmp_path / "runs").exists)
+    body = {"reason": "wrong genome", "mode": "force"}
+    assert (await post(service, f"/jobs/{job['id']}/cancel", body, 202))["cancel_reason"] == "wrong genome"
+    ended = await service.client.result(job["id"])
+    assert ended["state"] == "cancelled"
+    assert not (tmp_path / "cleaned").exists()
+    assert (await deeds(service, target=job["id"])) == [("test", "jobs.cancel", job["id"], body)]
+
+
+async def test_a_job_that_has_ended_is_deleted_with_its_files_unless_it_is_pinned(service: Service) -> None:
+    job = await service.ended("test.say", {"text": "x"})
+    (file,) = job["files"]
+    assert (await post(service, f"/jobs/{job['id']}/pin"))["pinned"]
+    assert (await service.http.delete(f"/jobs/{job['id']}")).json()["detail"].startswith(f"Job {job['id']} is pinned")
+    assert not (await post(service, f"/jobs/{job['id']}/unpin"))["pinned"]
+    assert (await service.http.delete(f"/jobs/{job['id']}")).status_code == 204
+    for gone in (f"/jobs/{job['id']}", f"/files/{file['id']}", f"/jobs/{job['id']}/events"):
+        assert (await service.http.get(gone)).status_code == 404
+    assert (await service.http.delete(f"/jobs/{job['id']}")).status_code == 404
+    for table in ("attempt", "job_event", "job_log", "file"):
+        assert not await rows(f"SELECT 1 FROM {table} WHERE job_id = $1", [job["id"]])
+    waiting = await service.client.submit("test.say", {"text": "y"}, delay_s=3600)
+    answer = await service.http.delete(f"/jobs/{waiting['id']}")
+    assert (answer.status_code, "is scheduled" in answer.json()["detail"]) == (409, True)
+
+
+async def test_many_are_acted_on_only_if_they_are_as_many_as_was_expected(api: Service) -> None:
+    jobs = [await api.client.submit("test.say", {"text": str(number)}) for number in range(4)]
+    await api.client.submit("test.unserved", {})
+    other = {"X-API-Key": await create_secret(KeyKind.KEY, project="other", name="other"), "Authorization": ""}
+    theirs = (await api.http.post("/jobs/test.say", json={"params": {"text": "x"}}, headers=other)).json()
+    wish = {"action": "cancel", "filter": {"kind": "test.say", "state": ["queued"]}, "reason": "by mistake"}
+    seen = await post(api, "/jobs:bulk", {**wish, "dry_run": True})
+    assert (seen["matched"], seen["exact"], seen["done"], seen["sample"]) == (4, True, 0, [j["id"] for j in jobs[:3]])
+    assert (await post(api, "/jobs:bulk", wish, 422))["errors"][0]["pointer"] == "/expected"
+    jobs.append(await api.client.submit("test.say", {"text": "meanwhile"}))
+    assert (await post(api, "/jobs:bulk", {**wish, "expected": 4}, 409))["matched"] == 5
+    assert (await post(api, "/jobs:bulk", {**wish, "expected": 5}))["done"] == 5
+    states = {(await api.client.job(job["id"]))["state"] for job in jobs}
+    assert states == {"cancelled"}
+    assert (await api.http.get(f"/jobs/{theirs['id']}", headers=other)).json()["state"] == "queued"
+    for action, left in (("retry", "queued"), ("cancel", "cancelled"), ("pin", "cancelled"), ("unpin", "cancelled")):
+        body = {"action": action, "filter": {"kind": "test.say"}, "expected": 5}
+        assert (await post(api, "/jobs:bulk", body))["done"] == 5
+        assert {(await api.client.job(job["id"]))["state"] for job in jobs} == {left}
+    assert (await post(api, "/jobs:bulk", {"action": "delete", "filter": {"kind": "test.say"}, "expected": 5}))["done"]
+    assert len(await api.client.jobs()) == 1
+    assert [action for _, action, _, _ in await deeds(api, action="jobs.bulk")] == ["jobs.bulk"] * 7
+
+
+async def test_a_drained_worker_begins_nothing_and_a_stopped_one_ends(api: Service, tmp_path: Path) -> None:
+    async with worker_process(api.settings) as process:
+        running = await api.client.submit("test.wait", {"folder": str(tmp_path)})
+        await pids_in(tmp_path)
+        (worker,) = (await api.http.get("/workers")).json()["items"]
+        assert (worker["queues"], worker["running"], worker["wish"]) == (["test"], 1, None)
+        path = f"/workers/{worker['id']}"
+        assert (await post(api, f"{path}/drain", status=202))["wish"] == "drain"
+        waiting = await api.client.submit("test.say", {"text": "x"})
+        (tmp_path / "go").touch()
+        assert (await api.client.result(running["id"]))["state"] == "succeeded"
+        assert (await api.client.job(waiting["id"]))["state"] == "queued"
+        await post(api, f"{path}/resume", status=202)
+        assert (await api.client.result(waiting["id"]))["state"] == "succeeded"
+        await post(api, f"{path}/stop", status=202)
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
+        assert (await api.http.get("/workers")).json() == {"items": []}
+    assert (await api.http.post("/workers/nobody/drain")).status_code == 404
+    assert [action for _, action, _, _ in await deeds(api)] == ["workers.stop", "workers.resume", "workers.drain"]
+
+
+async def test_who_is_no_admin_sees_the_deeds_of_his_project_only(api: Service) -> None:
+    await post(api, "/queues/test/pause")
+    other = {"Authorization": ""}
+    other["X-API-Key"] = await create_secret(KeyKind.KEY, project="other", name="other", scopes={Scope.READ})
+    assert (await api.http.get("/audit", headers=other)).json()["items"] == []
+    assert (await api.http.get("/audit?project=tester", headers=other)).status_code == 403
+    assert (await api.http.get("/audit?project=*")).json()["items"][0]["action"] == "queues.pause"
+
+
+@pytest.mark.parametrize(("scope", "status"), [(Scope.CANCEL, 409), (Scope.SUBMIT, 403)])
+async def test_a_bulk_action_needs_the_scope_of_the_action(api: Service, scope: Scope, status: int) -> None:
+    key = await create_secret(KeyKind.KEY, project="tester", name="some", scopes={Scope.READ, scope})
+    body = {"action": "cancel", "filter": {}, "expected": 1}
+    answer = await api.http.post("/jobs:bulk", json=body, headers={"X-API-Key": key, "Authorization": ""})
+    assert answer.status_code == status
