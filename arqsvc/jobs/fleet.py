@@ -27,6 +27,7 @@ PAGE = 200
 """Most changes that are read at once."""
 HELD_S = 0.01
 """First wait for changes that an open transaction holds back; the next is twice as long."""
+MOST_HELD_S = 0.25
 KNOWN = 20_000
 """Jobs of which is remembered what they are."""
 
@@ -115,7 +116,7 @@ class Fleet:
             await self._hand_on_progress()
             if len(page.events) == PAGE:
                 continue
-            held_s = min(2 * held_s, LOOK_S) if page.held else HELD_S
+            held_s = min(2 * held_s, MOST_HELD_S) if page.held and not page.events else HELD_S
             wait_s = held_s if page.held else LOOK_S
             if self._progress:
                 wait_s = min(wait_s, max(0.0, self._progress_at + PROGRESS_S - now()))
