@@ -39,6 +39,8 @@ class Problem(Answer):
     detail: str
     """One or two sentences for a person: the value, the limit, the next step."""
     instance: str | None = None
+    trace_id: str | None = None
+    """The trace of the request, where it has one."""
     errors: list[Fault] | None = None
 
 
@@ -213,6 +215,114 @@ class Notice(Answer):
     data: dict[str, Any]
 
 
+EventType = Literal[
+    "job.succeeded", "job.failed", "job.cancelled", "job.running", "job.queued", "job.scheduled"
+]  # fmt: skip
+"""What a webhook may be told."""
+
+
+class Webhook(Answer):
+    """An address that is told what happens to a project's jobs."""
+
+    id: UUID
+    url: str
+    types: list[EventType]
+    created_at: datetime
+    old_secret_until: datetime | None
+    """Until when the secret before this one signs as well; null if it does not."""
+    failing_since: datetime | None
+    """The first try that failed since the last that did not."""
+    disabled_at: datetime | None
+    disabled_reason: str | None
+
+
+class NewWebhook(Webhook):
+    """A webhook with its secret, which is not shown again."""
+
+    secret: str
+    """Signs what is sent there: `whsec_` and base64."""
+
+
+class WebhookList(Answer):
+    """The webhooks of a project."""
+
+    items: list[Webhook]
+
+
+class WebhookSecret(Answer):
+    """What signs for the webhooks that the jobs of a project carry themselves."""
+
+    secret: str
+    old_secret_until: datetime | None
+    """Until when the one before signs as well; null if it does not."""
+
+
+class WebhookJob(Answer):
+    """What a webhook is told of a job; all else is where `href` leads."""
+
+    id: UUID
+    kind: str
+    queue: str
+    state: JobState
+    reason: str | None
+    attempt: int
+    seq: int
+    """Which change of the job's state this is: messages may come out of order, or twice."""
+    tags: dict[str, str]
+    created_at: datetime
+    finished_at: datetime | None
+    href: str
+
+
+class WebhookMessage(Answer):
+    """What is sent to a webhook; a `ping` has the webhook's `id` alone as its data."""
+
+    type: EventType
+    timestamp: datetime
+    """When it happened."""
+    data: WebhookJob
+
+
+class DeliveryTry(Answer):
+    """One try at a delivery."""
+
+    at: datetime
+    took_s: float
+    status: int | None
+    error: str | None
+    """What was wrong; null where it was delivered."""
+    answer: str
+    """The beginning of what came back."""
+
+
+class Delivery(Answer):
+    """One message to one address."""
+
+    id: UUID
+    """The header `webhook-id`, the same at every try."""
+    webhook_id: UUID | None
+    """Null for the webhook that a job itself carries."""
+    job_id: UUID | None
+    type: str
+    body: dict[str, Any]
+    """The message, as it is sent."""
+    state: Literal["pending", "delivered", "failed"]
+    tries: int
+    due_at: datetime | None
+    """When it is tried next."""
+    log: list[DeliveryTry]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class DeliveryPage(Answer):
+    """Some deliveries, the newest first."""
+
+    items: list[Delivery]
+    next_cursor: str | None
+    """`cursor` of the page behind this one; null on the last."""
+
+
 class Queue(Answer):
     """A queue as it stands."""
 
@@ -231,12 +341,37 @@ class Queue(Answer):
     """Jobs a second that ended, over the last minute."""
     workers: int
     """Live workers that serve it."""
+    slots: int
+    """How many of its jobs they run at a time, all together."""
 
 
 class QueueList(Answer):
     """All queues."""
 
     items: list[Queue]
+
+
+class Scaling(Answer):
+    """How many workers a queue needs."""
+
+    queue: str
+    queued: int
+    running: int
+    oldest_s: float
+    """Seconds for which the job that has waited longest is queued; 0 where none is."""
+    slots: int
+    """How many of its jobs its live workers run at a time, all together."""
+    workers: int
+    """Live workers that serve it."""
+    desired: int
+    """Workers that would run all that is queued and running at the same time; what is queued in a paused queue counts
+    for nothing."""
+
+
+class ScalingList(Answer):
+    """How many workers each queue needs."""
+
+    items: list[Scaling]
 
 
 class QueueChanged(Answer):
@@ -259,3 +394,64 @@ class Health(Answer):
     status: str
     checks: dict[str, str] = {}
     """Each part by name: `ok`, or what is wrong with it."""
+
+
+KeyScope = Literal["read", "submit", "cancel", "operate", "admin"]
+
+
+class Key(Answer):
+    """An API key, or the session of a browser; never its secret."""
+
+    id: UUID
+    project: str
+    name: str
+    kind: Literal["key", "session"]
+    prefix: str
+    """How its secret begins."""
+    scopes: list[KeyScope]
+    per_minute: int | None
+    """Requests a minute that it may send, 0 for any number; null for what the service's settings say."""
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    """When it was last used, to a minute."""
+
+
+class NewKey(Key):
+    """A key that was just made."""
+
+    secret: str
+    """The key itself. It is shown this once."""
+
+
+class KeyPage(Answer):
+    """Some keys, the newest first."""
+
+    items: list[Key]
+    next_cursor: str | None
+    """`cursor` of the page behind this one; null on the last."""
+
+
+class Project(Answer):
+    """A project with its bounds."""
+
+    name: str
+    jobs_limit: int | None
+    """Most jobs that have not ended; null for any number."""
+    files_limit_bytes: int | None
+    """Most bytes of its files; null for any number."""
+
+
+class ProjectList(Answer):
+    """All projects that have keys or bounds, by name."""
+
+    items: list[Project]
+
+
+class ProjectUsage(Project):
+    """A project with its bounds and what it has."""
+
+    jobs_open: int
+    """Jobs that have not ended; counted up to 100,000."""
+    files_bytes: int
+    """Bytes of its files, uploaded and made by jobs."""

@@ -3,6 +3,7 @@
     ArqsvcError
       Rejected            the caller must change something
         Unauthorized      401
+        BadSignature      401
         Forbidden         403
         NotFound          404
           UnknownKind     404
@@ -10,7 +11,10 @@
           Duplicate       409
           InFlight        409
         TooLarge          413
+        Misdirected       421
         InvalidParams     422
+        AddressRefused    422
+        FilesQuota        507
         KeyReused         422
       JobFailed           this work cannot succeed, however often it is tried
         BadInput          the file or value given is not what the work needs
@@ -27,6 +31,8 @@
         QueueFull         a queue takes in no more for now
         OutOfSpace        a disk is full or read-only
         ChildDied         a child process ended without an answer
+        RateLimited       429, more requests in a minute than the key may send
+        JobsQuota         429, more jobs that have not ended than the project may have
       CannotStart         a command cannot start; exit code 2
         StateInUse        another instance holds the state folder
 
@@ -89,6 +95,14 @@ class Unauthorized(Rejected):
     status = 401
 
 
+class BadSignature(Rejected):
+    """A webhook's message is not signed by who it should be, or not lately."""
+
+    code = "bad_signature"
+    title = "The signature does not fit"
+    status = 401
+
+
 class Forbidden(Rejected):
     """The key is valid and this is not allowed to it."""
 
@@ -148,6 +162,30 @@ class InvalidParams(Rejected):
     code = "invalid_params"
     title = "Invalid parameters"
     status = 422
+
+
+class AddressRefused(Rejected):
+    """An address of a caller's is malformed, unknown, or one that only this host or its network can reach."""
+
+    code = "address_refused"
+    title = "Address not allowed"
+    status = 422
+
+
+class Misdirected(Rejected):
+    """The service does not go by the name that the request was sent to: `ARQSVC_HOSTS` says by which it does."""
+
+    code = "misdirected"
+    title = "Not a name of this service"
+    status = 421
+
+
+class FilesQuota(Rejected):
+    """The files of the project would take more than it may have; carries `left_bytes`."""
+
+    code = "files_quota_exceeded"
+    title = "No room left for files of this project"
+    status = 507
 
 
 class KeyReused(Rejected):
@@ -275,6 +313,26 @@ class ChildDied(Retryable):
     code = "child_died"
     title = "A worker child died"
     status = 500
+
+
+class RateLimited(Retryable):
+    """More requests came in a minute than are allowed; `Retry-After` says when the next is, in seconds."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+    status = 429
+
+    def problem(self) -> dict[str, Any]:
+        """Return it with the `type` that the draft of the `RateLimit` headers has registered for it."""
+        return {**super().problem(), "type": "https://iana.org/assignments/http-problem-types#quota-exceeded"}
+
+
+class JobsQuota(Retryable):
+    """The project has as many jobs that have not ended as it may; carries `limit` and `open`."""
+
+    code = "quota_exceeded"
+    title = "Too many jobs of this project"
+    status = 429
 
 
 class CannotStart(ArqsvcError):

@@ -100,6 +100,21 @@ class Settings(EnvironmentSettings):
     api_key: SecretStr | None = None
     """Key that the clients send. Unset: the key in the state folder."""
 
+    hosts: str = Field(default="", pattern=r"^(\*|([\w.-]+(,|$))*)$")
+    """Names by which browsers reach the API beside the machine's own and `ARQSVC_URL`, as `NAME,...`; `*` for any."""
+
+    cors_origins: str = Field(default="", pattern=r"^(https?://[\w.:\[\]-]+(,|$))*$")
+    """Sites whose pages may read the API with a key, as `https://NAME,...`. Unset: none but its own."""
+
+    requests_per_minute: int = Field(default=6000, ge=0)
+    """Requests a minute of one key that are answered, unless the key says otherwise; 0 for any number."""
+
+    jobs_per_project: int = Field(default=0, ge=0)
+    """Most jobs of one project that have not ended, unless the project has a bound of its own; 0 for any number."""
+
+    files_bytes_per_project: int = Field(default=0, ge=0)
+    """Most bytes of files of one project, unless it has a bound of its own; uploads beyond are refused. 0 for any."""
+
     concurrency: int = Field(default=max(1, min(os.cpu_count() or 1, 8)), ge=1, le=MOST_AT_ONCE)
     """Jobs that one worker runs at a time in each of its queues, at most 64. Default: the number of CPUs, at most 8."""
 
@@ -148,6 +163,9 @@ class Settings(EnvironmentSettings):
     stall_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds for which a transfer may stand still, or bring less than 1 KiB a second, before it is taken up anew."""
 
+    webhook_private: bool = False
+    """Whether webhooks may go to addresses of this host and of private networks."""
+
     autoscale: str = ""
     """Fewest and most worker processes that `arqsvc worker` keeps on its host, as `MIN:MAX`. Unset: one, itself."""
 
@@ -159,6 +177,12 @@ class Settings(EnvironmentSettings):
 
     autoscale_cpu: float = Field(default=0.9, gt=0, le=1)
     """Fraction of the host's CPU time, 0..1, above which no other worker starts; 1 for whatever is used."""
+
+    metrics: str = Field(default="open", pattern="^(open|key|off)$")
+    """Who may read `/metrics`: `open` for all, `key` for who has a key with the scope `read`, `off` for nobody."""
+
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    """OTLP/HTTP address that spans are sent to. Default: `$OTEL_EXPORTER_OTLP_ENDPOINT`; without one none are made."""
 
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
@@ -222,6 +246,16 @@ class Settings(EnvironmentSettings):
         return tuple((pattern, queue) for pattern, _, queue in (one.partition("=") for one in _listed(self.routes)))
 
     @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `hosts`, in lower case."""
+        return frozenset(name.lower() for name in _listed(self.hosts))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The sites whose pages may read the API."""
+        return tuple(_listed(self.cors_origins))
+
+    @property
     def served(self) -> dict[str, int]:
         """The queues that a worker serves, with the jobs that it runs at a time in each; empty for all."""
         parts = (one.partition(":") for one in _listed(self.queues))
@@ -241,7 +275,11 @@ class Settings(EnvironmentSettings):
     @classmethod
     def defaults(cls, environ: Mapping[str, str]) -> dict[str, Any]:
         """Return the defaults that depend on the environment."""
-        return {"state_dir": _default_state_dir(environ), "runtime_dir": environ.get("XDG_RUNTIME_DIR") or None}
+        return {
+            "state_dir": _default_state_dir(environ),
+            "runtime_dir": environ.get("XDG_RUNTIME_DIR") or None,
+            "otlp_endpoint": environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+        }
 
 
 def _listed(text: str) -> list[str]:

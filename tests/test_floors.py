@@ -14,7 +14,7 @@ from arqsvc.settings import PREFIX, Settings
 
 PACKAGE = Path(arqsvc.__file__).parent
 FLOORS = (
-    {"__init__", "settings", "errors", "logs", "bio", "contract"},
+    {"__init__", "settings", "errors", "logs", "bio", "contract", "webhooks"},
     {"infra"},
     {"jobs"},
     {"families"},

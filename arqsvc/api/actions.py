@@ -10,7 +10,9 @@ from arqsvc.api.bodies import body_as
 from arqsvc.api.jobs import answer_job, find_job, infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
-from arqsvc.contract import Job
+from arqsvc.api.submissions import Submission, known_kind
+from arqsvc.api.submit import accept, accepted
+from arqsvc.contract import Job, Submitted
 from arqsvc.errors import Conflict
 from arqsvc.jobs.deletion import delete, pin
 from arqsvc.jobs.record import FINAL
@@ -58,6 +60,31 @@ async def retry(request: Request, caller: Caller) -> Response:
     return await answer_job(request, job.id, caller, status=202)
 
 
+class Rerun(Submission):
+    """What is to be different this time."""
+
+    params: dict[str, Any] = Field(default={})
+    """Parameters that take the place of the job's own; the others stay."""
+
+
+@operation(
+    "jobs.rerun", "POST", "/jobs/{id}/rerun", Scope.SUBMIT, {200: Submitted, 202: Submitted},
+    body=Rerun, body_needed=False, audited=False, errors=(404, 409, 413),
+)  # fmt: skip
+async def rerun(request: Request, caller: Caller) -> Response:
+    """Submit a job anew, as another one whose `parent_id` names it; what is given takes the place of what it had.
+
+    Its parameters, tags, priority and queue are taken over; all else is as for a new job.
+    """
+    job = await find_job(request, caller)
+    said = await body_as(Rerun, request, empty={})
+    kind = known_kind(request, job.kind)
+    before = {"priority": job.priority, "queue": job.queue, "timeout_s": job.timeout_s, "tags": job.tags or {}}
+    kept = {name: value for name, value in before.items() if name not in said.model_fields_set}
+    again = said.model_copy(update={"params": {**job.params, **said.params}, **kept})
+    return await accepted(request, await accept(request, caller, kind, again, parent=job.id))
+
+
 def _pin(verb: str, doc: str, *, pinned: bool) -> Any:
     async def changed(request: Request, caller: Caller) -> Response:
         job = await find_job(request, caller)
@@ -86,4 +113,4 @@ async def remove(request: Request, caller: Caller) -> Response:
     return Response(status_code=204)
 
 
-OPERATIONS = (cancel, retry, keep, let_go, remove)
+OPERATIONS = (cancel, retry, rerun, keep, let_go, remove)

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from arqsvc.api import (
     actions,
@@ -22,21 +24,33 @@ from arqsvc.api import (
     health,
     idempotency,
     jobs,
-    keys,
+    keyring,
+    metrics,
+    observed,
     problems,
+    projects,
     queues,
+    scaling,
+    sessions,
     submit,
     tasks,
+    webhooks,
+    wes,
     workers,
 )
-from arqsvc.errors import ArqsvcError, Unauthorized
+from arqsvc.api.gate import Gate, gate_of
+from arqsvc.api.sites import cors
+from arqsvc.api.webhook_sender import AT_ONCE, Sender
+from arqsvc.errors import ArqsvcError
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
+from arqsvc.infra.outward import open_outward
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.quota import Quotas
 from arqsvc.settings import Settings
 
 PARTS = (
@@ -48,12 +62,18 @@ PARTS = (
     events,
     files,
     queues,
+    scaling,
     workers,
     audit_log,
+    webhooks,
     tasks,
+    keyring,
+    projects,
+    sessions,
 )
 OPERATIONS = tuple(each for part in PARTS for each in part.OPERATIONS)
-"""All that the API does below `/api/v1` for who has a key."""
+"""All that the API does below `/api/v1`."""
+WEB = Path(__file__).parents[1] / "web"
 
 PAGE_HEADERS = {
     "Cache-Control": "no-cache",
@@ -69,16 +89,31 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_infra(settings) as infra:
+        async with (
+            open_infra(settings) as infra,
+            open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
+        ):
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
+            gate = Gate(settings, infra.redis)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
+            app.state.gate, app.state.quotas = gate, Quotas(settings)
+            app.state.migrations, app.state.service, app.state.seen = health.Migrations(), metrics.Service(), seen
             app.state.outlook = Outlook(
                 queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
             )  # fmt: skip
-            loops = [*hub.loops, ("submissions", queue.run), ("old answers", _forget_answers)]
+            app.state.outward, app.state.sender = outward, Sender(outward, base_url=settings.url)
+            loops = [
+                *hub.loops,
+                ("submissions", queue.run),
+                ("webhooks", app.state.sender.run),
+                ("old answers", _forget_answers),
+                ("old messages", app.state.sender.forget),
+                ("last uses", gate.write_uses),
+            ]
             async with supervised(loops):
                 yield
 
+    seen = observed.Seen()
     api = [
         *(each.route() for each in OPERATIONS),
         WebSocketRoute("/jobs/{id}/events", events.job_socket),
@@ -89,8 +124,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     return Starlette(
         routes=[
             Mount("/api/v1", routes=api),
+            Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
+            Route("/metrics", metrics.metrics, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
             Route("/problems/{code}", problems.describe, methods=["GET"]),
             Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
@@ -101,6 +138,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },
+        middleware=[Middleware(observed.Observed, seen), *cors(settings)],
         lifespan=lifespan,
     )
 
@@ -112,6 +150,10 @@ async def _forget_answers() -> None:
 class _Page(StaticFiles):
     """The page's own files: they load nothing from elsewhere, and a browser asks whether they are still the same."""
 
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        gate_of(HTTPConnection(scope)).sites.check_host(HTTPConnection(scope))
+        return await super().get_response(path, scope)
+
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         answer = super().file_response(*args, **kwargs)
         answer.headers.update(PAGE_HEADERS)
@@ -119,25 +161,6 @@ class _Page(StaticFiles):
 
 
 async def login(request: Request) -> Response:
-    """GET /login?token=...: a one-time link becomes a session's cookie, and leads to the page.
-
-    A person whose link is used up is led to the page too, which says how to get another.
-    """
-    if request.method != "GET":  # HEAD is for those who look at links; it must not use one up
-        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
-    try:
-        secret = await keys.take_link(request.query_params.get("token", ""))
-    except Unauthorized:
-        if "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-        raise
-    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, headers={"Referrer-Policy": "no-referrer"})
-    answer.set_cookie(
-        keys.COOKIE,
-        secret,
-        max_age=int(keys.SESSION_LIFE.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
-    return answer
+    """GET /login#t=...: the page that logs a browser in with what only the browser sees, the part behind the `#`."""
+    gate_of(request).sites.check_host(request)
+    return FileResponse(WEB / "login.html", headers=PAGE_HEADERS)

@@ -16,6 +16,7 @@ from arqsvc.api.jobs import queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import fault, invalid
+from arqsvc.api.projects import quotas_of
 from arqsvc.api.submissions import checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.contract import Batch, BatchItem, JobReference, Problem
 from arqsvc.errors import ArqsvcError, InvalidParams, TooLarge
@@ -75,7 +76,7 @@ class _Submitting:
 
     def __post_init__(self) -> None:
         self.queue, self.outlook = queue_of(self.request), outlook_of(self.request)
-        self.queues = queues_of(self.request)
+        self.queues, self.quotas = queues_of(self.request), quotas_of(self.request)
 
     async def each(self, given: Sequence[Given]) -> None:
         """Submit each for itself."""
@@ -91,6 +92,7 @@ class _Submitting:
         Raises:
             InvalidParams: one or more of them; each fault with a JSON Pointer.
             Conflict, QueueFull: one of their queues takes in no more.
+            JobsQuota: they are more than the project may have.
         """
         found = [await self._ready(each) for each in given]
         if self.problems:
@@ -98,6 +100,7 @@ class _Submitting:
         ready = [one for one in found if one]
         every = [job for one in ready for job in one.jobs]
         await self.queue.check_open(every)
+        await self.quotas.check(self.caller.project, len(every))
         self.outlook.take_in(job.queue for job in every)
         await self.queue.write_all([one.jobs for one in ready], at_once=True)
         for one in ready:
@@ -126,6 +129,7 @@ class _Submitting:
             await self.outlook.look(queues)
             if not self.atomic:
                 await self.queue.check_open(one.jobs)
+                await self.quotas.check(self.caller.project, len(one.jobs))
                 self.outlook.take_in(queues)
         except ArqsvcError as error:
             self._refused(item, error)
@@ -143,7 +147,8 @@ class _Submitting:
             raise invalid(error, at=at) from error
         if said.dedupe and self.atomic:
             raise fault(f"{at}/dedupe", "an atomic batch takes none: submit such jobs in a batch that is not atomic")
-        params = await checked(known_kind(self.request, said.kind), said, self.caller, self.queues, at=at)
+        kind = known_kind(self.request, said.kind)
+        params = await checked(self.request, kind, said, self.caller, self.queues, at=at)
         ids = job_ids(self.request, item)
         jobs = self.queue.new_jobs(params, self.caller.project, said.options(self.caller), ids)
         return Ready(item, jobs, said.dedupe)

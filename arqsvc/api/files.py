@@ -10,11 +10,13 @@ from starlette.responses import FileResponse, Response
 
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.projects import quotas_of
 from arqsvc.api.shown import shown_file
 from arqsvc.api.uploads import Upload
 from arqsvc.contract import File
 from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
+from arqsvc.infra.storage import Stored
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 
 
@@ -38,13 +40,19 @@ async def upload(request: Request, caller: Caller) -> Response:
     The name comes from `?name=`, `Content-Disposition` or the form.
     """
     infra: Infra = request.app.state.infra
-    sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes)
+    left_bytes = await quotas_of(request).bytes_left(caller.project)
+    sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes, left_bytes=left_bytes)
     stored = await infra.storage.put(sent)
-    row = file_row(sent.name, stored)
-    file = await FileRecord.create(
+    file = await named(sent.name, stored, caller)
+    return reply(shown_file(file), 201, {"Location": f"/api/v1/files/{file.id}"})
+
+
+async def named(name: str, stored: Stored, caller: Caller) -> FileRecord:
+    """Make stored content a file of the caller's project."""
+    row = file_row(name, stored)
+    return await FileRecord.create(
         **{**row, "id": UUID(row["id"])}, project=caller.project, created_at=datetime.now(UTC)
     )
-    return reply(shown_file(file), 201, {"Location": f"/api/v1/files/{file.id}"})
 
 
 @operation(

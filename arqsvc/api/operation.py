@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import getdoc
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -15,12 +16,15 @@ from starlette.routing import Route
 
 from arqsvc.api.audit import note
 from arqsvc.api.bodies import BODY_LIMIT_BYTES
+from arqsvc.api.gate import authenticate, headers_of
 from arqsvc.api.idempotency import HEADER, once
-from arqsvc.api.keys import Caller, Scope, authenticate
+from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.problems import fault
 from arqsvc.api.tickets import admit
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
+NOBODY = Caller(UUID(int=0), "", "nobody", frozenset(), None)
+"""Who calls a public operation."""
 Answers = Mapping[int, type[BaseModel] | str | None]
 """By status: the type of the JSON body, the media type of another body, or None for no body."""
 
@@ -34,16 +38,18 @@ class Operation:
     method: str
     path: str
     """Below `/api/v1`."""
-    scope: Scope
-    """What the caller's key must have."""
+    scope: Scope | None
+    """What the caller's key must have; None where any key will do."""
     handler: Handler
     answers: Answers
     body: type[BaseModel] | str | None = None
     """The type of the JSON body, or the media type of another body."""
     body_needed: bool = True
     query: type[BaseModel] | None = None
+    public: bool = False
+    """Whether it needs no key."""
     errors: tuple[int, ...] = ()
-    """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 503."""
+    """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 429, 503."""
     by_ticket: bool = False
     """Whether `?ticket=` lets a caller in as well."""
     body_limit_bytes: int = BODY_LIMIT_BYTES
@@ -66,8 +72,16 @@ class Operation:
 
     async def answer(self, request: Request) -> Response:
         """Let in who may, and do it."""
+        if self.public:
+            return await self.handler(request, NOBODY)
         caller = await (admit if self.by_ticket else authenticate)(request)
-        caller.must(self.scope)
+        if self.scope:
+            caller.must(self.scope)
+        answer = await self._once_or_more(request, caller)
+        answer.headers.update(headers_of(request))
+        return answer
+
+    async def _once_or_more(self, request: Request, caller: Caller) -> Response:
         if HEADER in request.headers and self.method in {"POST", "PATCH"}:
             if not self.repeatable or isinstance(self.body, str):
                 raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
@@ -82,7 +96,7 @@ class Operation:
 
 
 def operation(
-    name: str, method: str, path: str, scope: Scope, answers: Answers, **described: Any
+    name: str, method: str, path: str, scope: Scope | None, answers: Answers, **described: Any
 ) -> Callable[[Handler], Operation]:
     """Make the function below it an operation; its docstring is what the documentation says."""
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 from inspect import getdoc
+from math import ceil
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,10 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.websockets import WebSocket
 
+from arqsvc.api.gate import headers_of
 from arqsvc.errors import ArqsvcError, InvalidParams, NotFound, Retryable, SourceUnavailable
 
 logger = logging.getLogger(__name__)
 
+TRACE_ID = "arqsvc.trace_id"
+"""Where the scope of a request has the id of its trace, if it has one."""
 INTERNAL_DETAIL = "Something went wrong here, not with your request. The operator finds the cause in the log."
 
 
@@ -51,12 +55,17 @@ def _escaped(part: str | int) -> str:
 async def on_error(request: Request | WebSocket, error: Exception) -> Response:
     """Answer with the problem document of an error of ours."""
     assert isinstance(error, ArqsvcError)
-    headers = {}
+    return _answer(request, error.problem(), headers_with(request, error))
+
+
+def headers_with(request: Request | WebSocket, error: ArqsvcError) -> dict[str, str]:
+    """Return what an error says in headers."""
+    headers = headers_of(request)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Retryable):
-        headers["Retry-After"] = str(round(error.delay_s or 5))
-    return _answer(request, error.problem(), headers)
+        headers["Retry-After"] = str(ceil(error.delay_s or 5))
+    return headers
 
 
 async def on_http_exception(request: Request | WebSocket, error: Exception) -> Response:
@@ -90,7 +99,9 @@ def _method(request: Request | WebSocket) -> str:
 
 
 def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict[str, str]) -> Response:
-    return ProblemResponse({**problem, "instance": request.url.path}, problem["status"], headers)
+    headers = {**headers_of(request), **headers}
+    traced = {"trace_id": request.scope[TRACE_ID]} if TRACE_ID in request.scope else {}
+    return ProblemResponse({**problem, "instance": request.url.path, **traced}, problem["status"], headers)
 
 
 async def describe(request: Request) -> Response:

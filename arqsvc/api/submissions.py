@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from pydantic import field_validator as validator
 from starlette.requests import Request
 
+from arqsvc.api.addresses import check_address
 from arqsvc.api.keys import Caller
 from arqsvc.api.problems import fault, invalid
 from arqsvc.contract import Warned
@@ -57,7 +58,7 @@ class Submission(BaseModel):
     tags: dict[TagName, TagValue] = Field(default={}, max_length=MOST_TAGS)
     """What it is found by, beside its kind and state."""
     webhook: GivenWebhook | None = None
-    """An address that is told what happens to it."""
+    """An address that is told what happens to it, signed with the secret that `GET /webhooks/secret` tells."""
     dedupe: Dedupe | None = None
     """What it is the same work as: that is not done twice."""
 
@@ -100,7 +101,7 @@ def queues_of(request: Request) -> list[str]:
 
 
 async def checked(
-    kind: type[Params], said: Submission, caller: Caller, queues: Collection[str], *, at: str = ""
+    request: Request, kind: type[Params], said: Submission, caller: Caller, queues: Collection[str], *, at: str = ""
 ) -> Params:
     """Return the parameters of a submission that can be carried out.
 
@@ -120,6 +121,8 @@ async def checked(
     for name in file_fields(kind):
         if (file := getattr(params, name)) is not None:
             await _check_file(file, caller, f"{at}/params/{name}")
+    if said.webhook:
+        await check_address(request, said.webhook.url, f"{at}/webhook/url")
     return params
 
 

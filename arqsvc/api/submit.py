@@ -1,5 +1,7 @@
 """POST /api/v1/jobs/{kind}: one job, from the request to its row and its place in a queue."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from starlette.requests import Request
@@ -10,10 +12,12 @@ from arqsvc.api.idempotency import job_ids
 from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.projects import quotas_of
 from arqsvc.api.shown import shown_job, shown_jobs
 from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
 from arqsvc.contract import Job, Submitted
+from arqsvc.jobs.declare import Params
 from arqsvc.jobs.dedupe import write_once
 from arqsvc.jobs.record import FINAL, JobRecord
 from arqsvc.jobs.waiting import needs_of
@@ -33,23 +37,47 @@ async def submit(request: Request, caller: Caller) -> Response:
     request can be repeated for a day, and submits one job.
     """
     kind = known_kind(request, request.path_params["kind"])
-    said = await body_as(Submission, request)
-    params = await checked(kind, said, caller, queues_of(request) if said.queue is not None else ())
+    return await accepted(request, await accept(request, caller, kind, await body_as(Submission, request)))
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that was submitted."""
+
+    job: UUID
+    new: bool
+    """Whether it was written for this; else it was there already, and does the same work."""
+    queues: Sequence[str]
+    """Its queue, and those of what it needs."""
+
+
+async def accept(
+    request: Request, caller: Caller, kind: type[Params], said: Submission, *, parent: UUID | None = None
+) -> Accepted:
+    """Check a submission, write it, and queue it.
+
+    Raises:
+        InvalidParams: something is wrong with it; each fault with a JSON Pointer.
+        Conflict: its queue takes in no new jobs, or `dedupe` refuses it.
+        JobsQuota: the project has as many jobs as it may.
+    """
+    params = await checked(request, kind, said, caller, queues_of(request) if said.queue is not None else ())
     queue, outlook = queue_of(request), outlook_of(request)
-    jobs = queue.new_jobs(params, caller.project, said.options(caller), job_ids(request))
+    options = replace(said.options(caller), parent=parent)
+    jobs = queue.new_jobs(params, caller.project, options, job_ids(request))
     queues = [job.queue for job in jobs]
+    await quotas_of(request).check(caller.project, len(jobs))
     await outlook.look(queues)
     outlook.take_in(queues)
-    new = True
     if said.dedupe:
         job, new = await write_once(queue, jobs, said.dedupe)
-    else:
-        job = await queue.write(jobs)
-    return await _answer(request, job, new=new, queues=queues)
+        return Accepted(job, new, queues)
+    return Accepted(await queue.write(jobs), new=True, queues=queues)
 
 
-async def _answer(request: Request, job: UUID, *, new: bool, queues: list[str]) -> Response:
-    """Answer with a job, once it has ended if the client prefers that."""
+async def accepted(request: Request, accepted: Accepted) -> Response:
+    """Answer with a job that was submitted, once it has ended if the client prefers that."""
+    job, new, queues = accepted.job, accepted.new, accepted.queues
     headers = {"Location": f"/api/v1/jobs/{job}"}
     if (wait_s := preferred_wait_s(request)) is not None:
         await until_ended(request, job, wait_s)
@@ -63,7 +91,8 @@ async def _answer(request: Request, job: UUID, *, new: bool, queues: list[str]) 
     else:
         (shown,) = await shown_jobs(infra_of(request), [row])
     ended = row.state in FINAL
-    answer = Submitted(**dict(shown), warnings=[] if ended else warned(outlook_of(request), {row.queue, *queues}))
+    warnings = [] if ended else warned(outlook_of(request), {row.queue, *queues})
+    answer = Submitted.model_construct(**dict(shown), warnings=warnings)
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.requests import HTTPConnection
 
-from arqsvc.api.keys import Caller, KeyKind, KeyRecord, authenticate, create_secret, take_ticket
+from arqsvc.api.gate import authenticate, gate_of
+from arqsvc.api.keys import Caller, KeyKind, KeyRecord, create_secret, take_ticket
 from arqsvc.contract import Ticket
 from arqsvc.errors import Unauthorized
 
@@ -29,6 +30,7 @@ async def admit(connection: HTTPConnection) -> Caller:
 
     Raises:
         Unauthorized: the ticket was used or has expired, or a key stands in the URL.
+        RateLimited: it comes too often.
     """
     if named := KEYS.intersection(map(str.lower, connection.query_params)):
         raise Unauthorized(
@@ -37,7 +39,10 @@ async def admit(connection: HTTPConnection) -> Caller:
         )
     if (secret := connection.query_params.get("ticket")) is None:
         return await authenticate(connection)
+    gate = gate_of(connection)
+    gate.refuse_guesser(connection)
     if (caller := await take_ticket(secret)) is None:
+        await gate.note_guess(connection)
         raise Unauthorized(
             "This ticket was used before, is older than a minute, or is none. POST /api/v1/tickets makes a new one."
         )

@@ -9,8 +9,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from arqsvc.api.problems import fault
-from arqsvc.errors import InvalidParams, TooLarge
+from arqsvc.errors import FilesQuota, InvalidParams, TooLarge
 from arqsvc.jobs.files import check_name
+from arqsvc.jobs.quota import no_room
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -21,11 +22,17 @@ FORM_BYTES = 64 * 1024
 
 
 class Upload:
-    """The name and the content of the file that a request sends; iterate over it once, then read `name`."""
+    """The name and the content of the file that a request sends; iterate over it once, then read `name`.
 
-    def __init__(self, request: Request, *, limit_bytes: int) -> None:
+    Args:
+        limit_bytes: how large a file may be.
+        left_bytes: how much its project may add; None for any number.
+    """
+
+    def __init__(self, request: Request, *, limit_bytes: int, left_bytes: int | None = None) -> None:
         self._request = request
-        self._limit_bytes = limit_bytes
+        self._limit_bytes, self._left_bytes = limit_bytes, left_bytes
+        self._most_bytes = limit_bytes if left_bytes is None else min(limit_bytes, left_bytes)
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         self._boundary = options.get(b"boundary") if kind == b"multipart/form-data" else None
         self.name = request.query_params.get("name") or _name_in(request.headers.get("content-disposition", ""))
@@ -37,11 +44,12 @@ class Upload:
 
         Raises:
             TooLarge: it is over the limit.
+            FilesQuota: it is more than its project may add.
             InvalidParams: the form is malformed, or holds no file or two; or the client went away in the middle.
         """
         try:
             if self._boundary is None:
-                async for chunk in self._body(self._limit_bytes):
+                async for chunk in self._body(self._most_bytes):
                     yield chunk
             else:
                 async for chunk in self._file_of_form(self._boundary):
@@ -53,12 +61,14 @@ class Upload:
         self.name = self.name or DEFAULT_NAME
 
     async def _file_of_form(self, boundary: bytes) -> AsyncIterator[bytes]:
-        form = _Form()
+        form, size = _Form(), 0
         parser = MultipartParser(boundary, form.callbacks())
-        async for chunk in self._body(self._limit_bytes + FORM_BYTES):
+        async for chunk in self._body(self._most_bytes + FORM_BYTES):
             parser.write(chunk)
             self._take_name(form)
             for part in form.taken():
+                if (size := size + len(part)) > self._most_bytes:
+                    raise self._too_large()
                 yield part
         parser.finalize()
         if form.files != 1:
@@ -75,7 +85,9 @@ class Upload:
                 raise self._too_large()
             yield chunk
 
-    def _too_large(self) -> TooLarge:
+    def _too_large(self) -> TooLarge | FilesQuota:
+        if self._left_bytes is not None and self._left_bytes < self._limit_bytes:
+            return no_room(self._left_bytes)
         return TooLarge(
             f"The file is larger than the limit of {self._limit_bytes:,} bytes. "
             "Compress it, or ask the operator to raise ARQSVC_UPLOAD_LIMIT_BYTES.",

@@ -1,59 +1,13 @@
 """The commands. Each imports what it needs when it runs, so that `--help` answers at once."""
 
-import asyncio
-import os
-import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
 
 from arqsvc import __version__
-
-STATE = click.option(
-    "--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of all that lasts."
-)
-LOG_LEVEL = click.option(
-    "--log-level",
-    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
-    help="Least severe level that is logged.",
-)
-LOG_FILE = click.option(
-    "--log-file", type=click.Path(path_type=Path, dir_okay=False), help="File that log lines are appended to."
-)
-
-
-def run(main: Callable[..., Coroutine[Any, Any, int]], /, *args: Any, **given: Any) -> None:
-    """Run a command's coroutine with the settings, and end the process with the exit code that it returns.
-
-    `given` are settings from the command line. What a person must mend is one line on standard error and exit 2.
-    """
-    from arqsvc.errors import ArqsvcError, CannotStart
-    from arqsvc.settings import Settings
-
-    try:
-        settings = Settings.read(os.environ, **given)
-        code = _loop(main(settings, *args))
-    except KeyboardInterrupt:
-        code = 130
-    except asyncio.CancelledError:
-        code = 143  # SIGTERM, where the command itself does not wait for it
-    except CannotStart as error:
-        click.echo(f"arqsvc: {error.detail}", err=True)
-        code = 2
-    except ArqsvcError as error:
-        click.echo(f"arqsvc: {error.detail}", err=True)
-        code = 1
-    sys.exit(code)
-
-
-def _loop(main: Coroutine[Any, Any, int]) -> int:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    return uvloop.run(main)
+from arqsvc.cli.command import JSON, LOG_FILE, LOG_LEVEL, STATE, run
+from arqsvc.cli.keys import keys
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -179,37 +133,8 @@ def health(worker: bool) -> None:
 
 
 @commands.group()
-def keys() -> None:
-    """API keys, kept in ARQSVC_DATABASE_URL or in the instance that holds the state folder."""
-
-
-@keys.command("create")
-@click.option("--name", default="key", show_default=True, help="What the key is for.")
-@click.option("--project", default="default", show_default=True, help="Whose jobs and files it sees.")
-@STATE
-def keys_create(name: str, project: str, **given: Any) -> None:
-    """Make a key and print it, this once."""
-    from arqsvc.cli.services import create_key as main
-
-    run(main, name, project, False, **given)
-
-
-@keys.command("link")
-@click.option("--project", default="default", show_default=True, help="Whose jobs and files the browser sees.")
-@STATE
-def keys_link(project: str, **given: Any) -> None:
-    """Make a one-time link that logs a browser in."""
-    from arqsvc.cli.services import create_key as main
-
-    run(main, "browser", project, True, **given)
-
-
-@commands.group()
 def jobs() -> None:
     """Jobs of a running service: ARQSVC_URL and ARQSVC_API_KEY, or the instance that holds the state folder."""
-
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @jobs.command("list")
@@ -323,3 +248,6 @@ def queues_purge(queue: str, reason: str | None, **given: Any) -> None:
     from arqsvc.cli.queues import purge as main
 
     run(main, queue, reason, **given)
+
+
+commands.add_command(keys)

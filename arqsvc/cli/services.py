@@ -1,22 +1,21 @@
-"""The commands that run a service, or a part of one: up, api, worker, migrate, keys."""
+"""The commands that run a service, or a part of one: up, api, worker, migrate."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from signal import SIGINT, SIGTERM
 
 import click
 
 from arqsvc import __version__
 from arqsvc.api.app import create_app
-from arqsvc.api.keys import LINK_LIFE, KeyKind, create_secret
-from arqsvc.cli.instance import Instance, listening_on, running_instance, serving
-from arqsvc.errors import CannotStart
+from arqsvc.api.keys import BROWSER, LINK_LIFE, KeyKind, create_secret
+from arqsvc.cli.database import database_url
+from arqsvc.cli.instance import listening_on, running_instance, serving
 from arqsvc.families import child_modules, load_jobs, load_params, load_settings
 from arqsvc.infra.db import migrate as migrate_database
-from arqsvc.infra.db import open_db
 from arqsvc.infra.memory import settle
 from arqsvc.jobs.queue import check_served, known_queues
 from arqsvc.logs import log_to
@@ -68,9 +67,9 @@ async def up(settings: Settings) -> int:
     with stopped_by_signals() as stop:
         async with running_instance(settings) as instance:
             settle()
-            link = await create_secret(KeyKind.LINK, project="default", name="browser", life=LINK_LIFE)
+            link = await create_secret(KeyKind.LINK, project="default", name="browser", scopes=BROWSER, life=LINK_LIFE)
             click.echo(f"arqsvc {__version__} at {instance.url}  (state: {settings.state_dir})")
-            click.echo(f"Open once, within 15 minutes: {instance.url}/login?token={link}")
+            click.echo(f"Open once, within 15 minutes: {instance.url}/login#t={link}")
             click.echo("Ctrl-C ends it; unfinished jobs go on at the next start.")
             sys.stdout.flush()
             await stop.wait()
@@ -122,43 +121,6 @@ async def _fleet(settings: Settings, queues: Mapping[str, int]) -> int:
 
 async def migrate(settings: Settings) -> int:
     """Apply what migrations the database lacks."""
-    applied = await migrate_database(_database_url(settings))
+    applied = await migrate_database(database_url(settings))
     click.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do; the schema is current.")
     return 0
-
-
-async def create_key(settings: Settings, name: str, project: str, link: bool) -> int:
-    """Make a key, or a one-time link for a browser, and print it."""
-    async with _database(settings):
-        if not link:
-            click.echo(await create_secret(KeyKind.KEY, project=project, name=name))
-            return 0
-        secret = await create_secret(KeyKind.LINK, project=project, name=name, life=LINK_LIFE)
-        instance = Instance.of(settings.state_dir)
-        url = settings.url or (instance.url if instance else "http://ADDRESS-OF-THE-API")
-        click.echo(f"{url.rstrip('/')}/login?token={secret}")
-    return 0
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[None]:
-    """Open ARQSVC_DATABASE_URL, or the database of the instance that holds the state folder."""
-    async with AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(open_db(_database_url(settings)))
-        except CannotStart as error:
-            if settings.database_url:
-                raise
-            raise CannotStart(f"No service runs on the state folder {settings.state_dir}. {_START}") from error
-        yield
-
-
-def _database_url(settings: Settings) -> str:
-    if settings.database_url:
-        return settings.database_url.get_secret_value()
-    if instance := Instance.of(settings.state_dir):
-        return instance.database_url
-    raise CannotStart(f"No service was started on the state folder {settings.state_dir}. {_START}")
-
-
-_START = "Start `arqsvc up` first, or set ARQSVC_DATABASE_URL."

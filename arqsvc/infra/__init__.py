@@ -8,6 +8,7 @@ from arqsvc.errors import CannotStart
 from arqsvc.infra.db import Connections, open_db
 from arqsvc.infra.redis import ArqRedis, open_redis
 from arqsvc.infra.storage import Storage
+from arqsvc.infra.trace import Tracer, open_tracer
 from arqsvc.settings import Settings
 
 
@@ -20,6 +21,8 @@ class Infra:
     database: Connections
     redis: ArqRedis
     storage: Storage
+    tracer: Tracer | None
+    """None where no spans are to be sent."""
 
 
 @asynccontextmanager
@@ -36,6 +39,7 @@ async def open_infra(settings: Settings) -> AsyncIterator[Infra]:
         )
     database_url = settings.database_url.get_secret_value()
     async with AsyncExitStack() as stack:
+        tracer = await stack.enter_async_context(open_tracer(settings.otlp_endpoint))
         redis = await stack.enter_async_context(open_redis(settings.redis_url.get_secret_value()))
         database = await stack.enter_async_context(open_db(database_url))
-        yield Infra(settings, database_url, database, redis, Storage(settings.storage))
+        yield Infra(settings, database_url, database, redis, Storage(settings.storage), tracer)

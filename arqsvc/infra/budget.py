@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from arqsvc.errors import Throttled
+from arqsvc.infra.counts import Counts, Metric
 from arqsvc.infra.redis import ArqRedis, RedisError, best_effort
 
 WAIT_HERE_S = 2.0
@@ -33,6 +34,12 @@ LONGEST_PAUSE_S = 3600.0
 
 KEEP_S = 60.0
 """How long the starts of requests are known; what was asked in this time and is not known any more, Redis lost."""
+
+THROTTLED = Metric(
+    "arqsvc_source_throttled_seconds",
+    "Seconds for which requests waited for their turn, or were told to come back.",
+    ("host",),
+)
 
 _PLACE = """
 local t = redis.call('TIME')
@@ -115,8 +122,8 @@ class Budget:
 class Budgets:
     """The budgets of all hosts, shared by all processes that use this Redis."""
 
-    def __init__(self, redis: ArqRedis) -> None:
-        self._redis = redis
+    def __init__(self, redis: ArqRedis, counts: Counts | None = None) -> None:
+        self._redis, self._counts = redis, counts or Counts()
         self._turn, self._pause, self._answered = map(redis.register_script, (_TURN, _PAUSE, _ANSWERED))
         self._asked: dict[str, float] = {}  # when this process last got a turn, by its own clock
 
@@ -138,13 +145,14 @@ class Budgets:
             asked = time.monotonic()
             wait_s = await self._next(budget, reserve=True)
             if wait_s:
+                self._counts.add(THROTTLED, (budget.host,), wait_s)
                 await asyncio.sleep(wait_s)
                 if await self._is_paused(budget):
                     continue
             self._asked[budget.name] = time.monotonic()
             if time.monotonic() - asked - wait_s <= LATE_S:
                 return
-        raise _throttled(
+        raise self._throttled(
             budget, REDIS_AWAY_S, f"This worker is too busy to keep its turns at {budget.host}; it tries again at"
         )
 
@@ -164,7 +172,7 @@ class Budgets:
 
     async def throttled(self, budget: Budget, delay_s: float | None, **facts: Any) -> Throttled:
         """Pause, and return the error that says so; `facts` go with it."""
-        return _throttled(budget, await self.pause(budget, delay_s), f"{budget.host} asks to wait until", **facts)
+        return self._throttled(budget, await self.pause(budget, delay_s), f"{budget.host} asks to wait until", **facts)
 
     async def answered(self, budget: Budget) -> None:
         """Note a good answer: a pause that grows starts small again."""
@@ -179,7 +187,7 @@ class Budgets:
         wait_ms, is_pause, refused = await self._persistently(budget, args)
         if not refused:
             return wait_ms / 1000
-        raise _throttled(
+        raise self._throttled(
             budget,
             wait_ms / 1000,
             f"{budget.host} asks to wait until"
@@ -199,7 +207,7 @@ class Budgets:
                         error = away
                         await asyncio.sleep(REDIS_AGAIN_S)
         except TimeoutError as hangs:
-            raise _throttled(
+            raise self._throttled(
                 budget,
                 REDIS_AWAY_S,
                 f"Redis, which holds the budget of requests to {budget.host}, does not answer; they wait until",
@@ -213,6 +221,18 @@ class Budgets:
         except (RedisError, OSError):  # a TimeoutError is an OSError
             return True
 
+    def _throttled(self, budget: Budget, delay_s: float, words: str, **facts: Any) -> Throttled:
+        self._counts.add(THROTTLED, (budget.host,), delay_s)
+        until = (datetime.now(UTC) + timedelta(seconds=delay_s)).replace(microsecond=0)
+        said = f" It said: {facts['said']}" if facts.get("said") else ""
+        return Throttled(
+            f"{words} {until:%H:%M:%S} UTC.{said}",
+            delay_s=delay_s,
+            until=until.isoformat().replace("+00:00", "Z"),
+            host=budget.host,
+            **facts,
+        )
+
 
 def _keys(budget: Budget) -> tuple[str, str, str, str]:
     prefix = f"arqsvc:budget:{{{budget.name}}}"
@@ -221,15 +241,3 @@ def _keys(budget: Budget) -> tuple[str, str, str, str]:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _throttled(budget: Budget, delay_s: float, words: str, **facts: Any) -> Throttled:
-    until = (datetime.now(UTC) + timedelta(seconds=delay_s)).replace(microsecond=0)
-    said = f" It said: {facts['said']}" if facts.get("said") else ""
-    return Throttled(
-        f"{words} {until:%H:%M:%S} UTC.{said}",
-        delay_s=delay_s,
-        until=until.isoformat().replace("+00:00", "Z"),
-        host=budget.host,
-        **facts,
-    )

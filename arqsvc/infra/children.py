@@ -29,6 +29,7 @@ class End(NamedTuple):
     peak_bytes: int = 0
     cpu_s: float = 0.0
     over_ceiling: bool = False
+    pid: int = 0
 
 
 class ForkServer:

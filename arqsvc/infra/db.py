@@ -149,6 +149,11 @@ class Connections:
         """Add one; the pool calls this."""
         self._open.add(connection)
 
+    def use(self) -> dict[str, tuple[int, int]]:
+        """Return, by the name of each pool, how many connections it has, and how many of them are idle."""
+        pools = {name: Tortoise.get_connection(name)._pool for name in ("default", LEDGER)}  # noqa: SLF001 - no other way
+        return {name: (pool.get_size(), pool.get_idle_size()) for name, pool in pools.items() if pool}
+
     def drop(self) -> None:
         """Break them: what waits on one that has become deaf fails now, and may be tried again on another."""
         for connection in list(self._open):

@@ -32,8 +32,9 @@ WATCH: Final = b"W"
 KILL: Final = b"K"
 ORDER: Final = struct.Struct("<cqq")
 """What to do; the number of the child; for `WATCH` the ceiling in bytes, 0 for none. With `FORK` go two descriptors."""
-END: Final = struct.Struct("<qiqd?")
-"""Number of the child; exit code, negative for a signal; peak memory in bytes; CPU seconds; killed for its memory?"""
+END: Final = struct.Struct("<qiqd?q")
+"""Number of the child; exit code, negative for a signal; peak memory in bytes; CPU seconds; killed for its memory?; its
+process id."""
 SIZE: Final = struct.Struct("<q")
 """Stands before a request and before a reply: the number of bytes that follow."""
 STARTED: Final = b"!"
@@ -177,7 +178,7 @@ class _ForkServer:
     def _tell(self, child: _Child) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):
             self._control.sendall(
-                END.pack(child.number, child.exitcode, child.peak_bytes, child.cpu_s, child.over_ceiling)
+                END.pack(child.number, child.exitcode, child.peak_bytes, child.cpu_s, child.over_ceiling, child.pid)
             )
 
     def _sample(self) -> None:
@@ -244,7 +245,9 @@ def answer(channel: socket.socket, reports: int) -> None:
 def _reply(request: bytes, reports: int) -> bytes:
     """Call what `request` asks for: pickled `(True, result)`, or `(False, failure)` as `_failure` gives it."""
     try:
-        function, args, reporting = pickle.loads(request)  # noqa: S301 - from the process that started us
+        function, args, reporting, trace = pickle.loads(request)  # noqa: S301 - from the process that started us
+        if trace:
+            os.environ["TRACEPARENT"] = trace
         keywords = {"report": _reporter(reports)} if reporting else {}
         result = function(*args, **keywords)
     except BaseException as error:
@@ -299,7 +302,7 @@ def main(control: str, life: str, path: str, *preload: str) -> None:
     gc.freeze()  # the collector of a child does not touch, and so not copy, what all share
     orders = socket.socket(fileno=int(control))
     with suppress(BrokenPipeError, ConnectionResetError):
-        orders.sendall(END.pack(0, 0, 0, 0.0, False))  # the end of no child: the modules are loaded
+        orders.sendall(END.pack(0, 0, 0, 0.0, False, 0))  # the end of no child: the modules are loaded
     _ForkServer(orders, int(life)).serve()
 
 

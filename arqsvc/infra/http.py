@@ -18,6 +18,7 @@ from arqsvc import __version__
 from arqsvc.errors import CannotStart, SourceRefused, SourceUnavailable, Throttled
 from arqsvc.infra.body import Body, hide, plain, said
 from arqsvc.infra.budget import Budget, Budgets
+from arqsvc.infra.counts import Counts, Metric
 from arqsvc.infra.http_errors import (
     BROKEN,
     CONNECT_S,
@@ -36,6 +37,11 @@ REDIRECTS = 5
 GOES = 5
 """How often one call takes up a transfer that breaks off, as long as each go brings something."""
 LIMIT_BYTES = 16 * 2**20
+
+REQUESTS = Metric(
+    "arqsvc_source_requests", "Requests to outside services, by the status of the answer.", ("host", "status")
+)
+BYTES = Metric("arqsvc_source_bytes", "Bytes that outside services sent, as they crossed the network.", ("host",))
 
 Values = Mapping[str, str | SecretStr]
 
@@ -87,9 +93,9 @@ class _Turn:
 class Http:
     """The client of one process; `open_http` makes it."""
 
-    def __init__(self, client: httpx.AsyncClient, budgets: Budgets, stall_s: float) -> None:
+    def __init__(self, client: httpx.AsyncClient, budgets: Budgets, stall_s: float, counts: Counts) -> None:
         self.budgets = budgets
-        self._client, self._stall_s = client, stall_s
+        self._client, self._stall_s, self._counts = client, stall_s, counts
 
     async def get(
         self,
@@ -200,6 +206,7 @@ class Http:
                 return
             finally:
                 await response.aclose()
+                self._counts.add(BYTES, (_host(response.url),), response.num_bytes_downloaded)
         raise SourceRefused(
             f"{_host(asked.url)} sends us from one address to the next: after {REDIRECTS} redirects again, "
             f"to {hide(plain(url), asked.secrets)}.",
@@ -215,7 +222,9 @@ class Http:
             with http_errors(_host(url), lambda: "before it answered"):
                 try:
                     async with deadline:
-                        return await self._client.send(request, stream=True)
+                        response = await self._client.send(request, stream=True)
+                        self._counts.add(REQUESTS, (_host(url), str(response.status_code)))
+                        return response
                 except BROKEN as error:
                     if turn.connected or is_bad_redirect(error):
                         raise
@@ -230,14 +239,17 @@ class Http:
 
 
 @asynccontextmanager
-async def open_http(settings: Settings, redis: ArqRedis) -> AsyncIterator[Http]:
+async def open_http(settings: Settings, redis: ArqRedis, counts: Counts | None = None) -> AsyncIterator[Http]:
     """Open the client of this process; proxies and private certificates come from the usual variables.
+
+    `counts` is where it counts what it asks and gets.
 
     Raises:
         CannotStart: such a variable is wrong; says which.
     """
     async with await make_client(settings) as client:
-        yield Http(client, Budgets(redis), settings.stall_s)
+        counts = counts or Counts()
+        yield Http(client, Budgets(redis, counts), settings.stall_s, counts)
 
 
 async def make_client(settings: Settings) -> httpx.AsyncClient:

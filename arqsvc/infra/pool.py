@@ -38,6 +38,8 @@ class Usage:
     """Resident memory: exact for the child alone, sampled every 50 ms for it and its children together."""
     cpu_s: float
     """User and system time; on macOS without the children that were killed."""
+    pid: int = 0
+    """Process id of the child."""
 
 
 class Pool:
@@ -80,6 +82,7 @@ class Pool:
         memory_limit_bytes: int | None = None,
         on_report: OnReport | None = None,
         on_usage: Callable[[Usage], object] | None = None,
+        trace: str | None = None,
     ) -> T:
         """Return `function(*args)`, called in a child of its own.
 
@@ -93,6 +96,7 @@ class Pool:
             memory_limit_bytes: ceiling of the resident memory, children of the child included, looked at every 50 ms.
             on_report: called in order, before this returns; reports that come faster than we read are dropped.
             on_usage: called once, however the call ends.
+            trace: the trace that the call belongs to, as `traceparent`; its child has it as the variable TRACEPARENT.
 
         Raises:
             ChildDied: the child ended without an answer.
@@ -100,7 +104,7 @@ class Pool:
             ChildError: what was raised or returned does not survive pickling. Every other exception of the function is
                 raised as it is; a note carries the traceback.
         """
-        request = pickle.dumps((function, args, on_report is not None))
+        request = pickle.dumps((function, args, on_report is not None, trace))
         end = End()
         try:
             async with self._slots:
@@ -114,7 +118,7 @@ class Pool:
                         break
         finally:
             if on_usage:
-                on_usage(Usage(end.peak_bytes, end.cpu_s))
+                on_usage(Usage(end.peak_bytes, end.cpu_s, end.pid))
         result: T = await _result(child.reply, end, memory_limit_bytes)
         return result
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from arqsvc.errors import CannotStart
 
@@ -29,7 +29,7 @@ BEST_EFFORT_S = 1.0
 
 _KEEP_MS = 365 * 86_400 * 1000
 
-__all__ = ["WAIT_S", "ArqRedis", "RedisError", "best_effort", "from_json", "open_redis", "to_json"]
+__all__ = ["WAIT_S", "ArqRedis", "NoScriptError", "RedisError", "best_effort", "from_json", "open_redis", "to_json"]
 
 
 def to_json(value: Any) -> bytes:

@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from arqsvc.errors import BadInput, DatabaseAway, NotFound
 from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.http import Http
-from arqsvc.infra.pool import Pool, Usage
+from arqsvc.infra.pool import Usage
 from arqsvc.infra.storage import ScratchFolder, Storage, Stored
 from arqsvc.jobs import ledger
+from arqsvc.jobs.children import Children, Computation
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 from arqsvc.jobs.progress import ProgressWriter
 from arqsvc.jobs.record import JobRecord
@@ -66,6 +67,7 @@ class JobContext:
     """What one attempt of one job works with."""
 
     job_id: UUID
+    kind: str
     project: str
     attempt: int
     checkpointed: Any
@@ -74,9 +76,9 @@ class JobContext:
     http: Http
     storage: Storage
     _scratch: ScratchFolder
-    _pool: Pool
     _family_settings: Mapping[type[BaseModel], BaseModel]
     _run: Run
+    _children: Children
     _memory_bytes: int
     files: list[dict[str, Any]] = field(default_factory=list)
     """Rows of what this attempt published; they come into being when it succeeds."""
@@ -118,13 +120,9 @@ class JobContext:
             reports: whether it takes a keyword `report(step, fraction)` for its progress.
         """
         assert self._progress
-        return await self._pool.run(
-            function,
-            *args,
-            memory_limit_bytes=self._memory_bytes,
-            on_report=self._report if reports else None,
-            on_usage=self._use,
-        )
+        report = self._report if reports else None
+        call = Computation(self.kind, self._run, self._memory_bytes, report, self._use)
+        return await self._children.run(function, args, call)
 
     async def progress(self, step: str, done: float, total: float = 1.0, unit: str | None = None) -> None:
         """Tell followers where the work stands: `done` of `total` units, in this step."""

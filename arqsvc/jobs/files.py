@@ -49,7 +49,10 @@ class FileRecord(Model):
 
         table = "file"
         unique_together = (("job", "name"),)
-        indexes = (Index(fields=("sha256",), name="file_content"),)
+        indexes = (
+            Index(fields=("sha256",), name="file_content"),
+            Index(fields=("project", "size_bytes"), name="file_usage"),
+        )
 
 
 def check_name(name: str) -> str:

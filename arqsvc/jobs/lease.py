@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -28,8 +28,8 @@ from arqsvc.infra.db import UNAVAILABLE, connect, rows
 
 logger = logging.getLogger(__name__)
 
-_BEAT = """INSERT INTO worker (id, host, pid, queues, concurrency, started_at, heartbeat_at)
-VALUES ($1, $2, $3, $4::jsonb, $5, now(), now()) ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()
+_BEAT = """INSERT INTO worker (id, host, pid, queues, slots, concurrency, started_at, heartbeat_at)
+VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6, now(), now()) ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()
 RETURNING extract(epoch FROM now())::float8"""
 
 
@@ -40,6 +40,8 @@ class WorkerRecord(Model):
     host = fields.CharField(255)
     pid = fields.IntField()
     queues: Any = fields.JSONField()
+    slots: Any = fields.JSONField(null=True)
+    """By queue, how many of its jobs it runs at a time."""
     concurrency = fields.IntField()
     started_at = fields.DatetimeField()
     heartbeat_at = fields.DatetimeField()
@@ -77,9 +79,8 @@ class Lease:
         self,
         database_url: str,
         worker: str,
-        queues: Sequence[str],
+        slots: Mapping[str, int],
         *,
-        concurrency: int,
         every_s: float,
         hung_s: float,
         on_return: Callable[[], object],
@@ -87,7 +88,8 @@ class Lease:
         self.worker = worker
         self._on_return = on_return
         self._database_url = database_url
-        self._row = (worker, socket.gethostname(), os.getpid(), json.dumps(list(queues)), concurrency)
+        queues, concurrency = json.dumps(list(slots)), sum(slots.values())
+        self._row = (worker, socket.gethostname(), os.getpid(), queues, json.dumps(slots), concurrency)
         self._every_s = every_s
         self._steady_s = 2 * every_s
         self._hung_s = hung_s

@@ -23,7 +23,8 @@ from uuid import UUID
 from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs import limits
 from arqsvc.jobs.declare import Limit
-from arqsvc.jobs.move import CLAIMED, PLACE, Claimed, Moved, claim, claimed, end, move
+from arqsvc.jobs.move import CLAIMED, Claimed, Moved, claim, claimed, end, move
+from arqsvc.jobs.places import placed
 from arqsvc.jobs.record import State
 
 MAX_LOSSES = 3
@@ -214,14 +215,19 @@ async def waiting() -> tuple[bool, bool]:
     return found["due"], found["limited"]
 
 
+_DUE = """SELECT id, queue, project, priority, 'queued' AS state FROM job
+    WHERE state = 'scheduled' AND due_at <= now()
+    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED"""
+
+
 async def release_due(limit: int = 500) -> list[Moved]:
     """scheduled -> queued, for all whose time has come; the earliest first, at most `limit`."""
     return await move(
-        f"""UPDATE job SET state = 'queued', reason = CASE WHEN attempt > 0 THEN 'retry' END, due_at = NULL,
-            queued_at = now(), place = {PLACE}, dispatch = dispatch + 1, seq = seq + 1
-        WHERE id IN (SELECT id FROM job WHERE state = 'scheduled' AND due_at <= now()
-            ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)""",
+        """UPDATE job SET state = 'queued', reason = CASE WHEN attempt > 0 THEN 'retry' END, due_at = NULL,
+            queued_at = now(), place = due.place, dispatch = dispatch + 1, seq = seq + 1
+        FROM due WHERE job.id = due.id""",
         limit,
+        first=f"due AS ({placed(_DUE)}),",
     )
 
 
@@ -310,19 +316,23 @@ async def ask_cancel(jobs: Sequence[UUID], reason: str | None = None, grace_s: f
     return [row["id"] for row in found]
 
 
+_AGAIN = "SELECT id, queue, project, priority, 'queued' AS state FROM job WHERE id = $1"
+
+
 async def retry(job: UUID) -> Moved | None:
     """failed or cancelled -> queued, with all its tries again, or blocked; None if the job is in neither."""
     moved = await move(
-        f"""UPDATE job SET state = CASE WHEN EXISTS (
+        """UPDATE job SET state = CASE WHEN EXISTS (
                 SELECT FROM job_need need JOIN job needed ON needed.id = need.needed_id
                 WHERE need.job_id = job.id AND needed.state <> 'succeeded') THEN 'blocked' ELSE 'queued' END,
             reason = 'retried_by_user', error = NULL, result = NULL, progress = NULL, started_at = NULL,
             limits = nullif(jsonb_path_query_array(limits, 'strict $[*] ? (@[0] != "suspects")'), '[]'),
-            failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = {PLACE},
+            failures = 0, losses = 0, dispatch = dispatch + 1, seq = seq + 1, queued_at = now(), place = new.place,
             due_at = NULL, finished_at = NULL, cancel_requested_at = NULL, cancel_reason = NULL,
             cancel_grace_s = NULL
-        WHERE id = $1 AND state IN ('failed', 'cancelled')""",
+        FROM new WHERE job.id = new.id AND job.state IN ('failed', 'cancelled')""",
         job,
+        first=f"new AS ({placed(_AGAIN)}),",
     )
     return moved[0] if moved else None
 

@@ -12,14 +12,16 @@ from typing import Any
 from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.move import Moved, move
+from arqsvc.jobs.places import fronted
 
 _RELEASE_LOCK = 0x61727174
 _WAITING = "job.state = 'blocked' AND job.reason = 'limited'"
 
+_NEXT = f"""SELECT id, queue, priority FROM job WHERE {_WAITING} AND limits = $1::jsonb
+    ORDER BY place LIMIT $2 FOR UPDATE SKIP LOCKED"""
 _RELEASED = f"""UPDATE job SET state = 'queued', reason = NULL, seq = seq + 1, dispatch = dispatch + 1,
-    queued_at = now()
-WHERE id IN (SELECT id FROM job WHERE {_WAITING} AND limits = $1::jsonb
-    ORDER BY place LIMIT $2 FOR UPDATE SKIP LOCKED)"""
+    queued_at = now(), place = next.place
+FROM ({fronted(_NEXT)}) next WHERE job.id = next.id"""
 
 
 def stored(bounds: Sequence[Limit]) -> list[list[Any]] | None:
@@ -73,7 +75,8 @@ async def _room(bound: Limit, most: int) -> int:
 async def release(limit: int = 100) -> list[Moved]:
     """blocked, limited -> queued, for as many of each set of limits as may begin; one process at a time.
 
-    Each is counted when it begins; one that finds its place taken by then waits again.
+    Each is counted when it begins; one that finds its place taken by then waits again. It has waited for its turn once,
+    so it does not line up behind what its project has queued: this costs others what its limits let begin.
     """
     async with transaction():
         (found,) = await rows("SELECT pg_try_advisory_xact_lock($1) AS alone", [_RELEASE_LOCK])

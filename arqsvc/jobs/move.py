@@ -1,7 +1,7 @@
 """One change of the state of jobs: a statement, and in the same transaction all that follows from it.
 
-With each change goes the event that followers see. Where jobs end, those that needed them are freed: once all that a
-job needs has succeeded it is queued; it ends with one that fails.
+With each change goes the event that followers see, and the messages of webhooks. Where jobs end, those that needed
+them are freed: once all that a job needs has succeeded it is queued; it ends with one that fails.
 """
 
 import json
@@ -11,10 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from arqsvc.infra.db import rows
+from arqsvc.jobs.places import TURN, placed
 from arqsvc.jobs.record import State
-
-AHEAD_S = 60.0
-"""Seconds for which one step of priority lets a job stand ahead of others; a waiting job overtakes in the end."""
+from arqsvc.jobs.webhooks import posted
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Moved:
     seq: int
     dispatch: int
     place: float
-    """Where it stands in its queue, the least first: seconds since 1970, less a minute for each step of priority."""
+    """Where it stands in its queue, the least first; see `places.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,8 @@ class Claimed(Moved):
     tries: int
     age_s: float
     """Seconds since its first attempt began."""
+    waited_s: float
+    """Seconds for which it was queued."""
     timeout_s: float | None
     """Its own limit of time, instead of its kind's."""
     shared: str | None
@@ -51,22 +52,33 @@ class Claimed(Moved):
     """Seconds that it gets to clean up, where who cancels it said so."""
     params: Mapping[str, Any]
     checkpoint: Any
+    trace: str | None
+    """The trace that it belongs to, as `traceparent`."""
 
 
-PLACE = f"extract(epoch FROM now())::float8 - {AHEAD_S} * priority"
 _MOVED = "id, queue, state, seq, dispatch, place"
 CLAIMED = f"""{_MOVED}, project, kind, attempt, failures, tries,
-    extract(epoch FROM now() - started_at)::float8 AS age_s, timeout_s, shared, limits IS NOT NULL AS limited, worker,
-    cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s, params, checkpoint"""
+    extract(epoch FROM now() - started_at)::float8 AS age_s,
+    coalesce(extract(epoch FROM now() - queued_at), 0)::float8 AS waited_s, timeout_s, shared,
+    limits IS NOT NULL AS limited, worker, cancel_requested_at IS NOT NULL AS cancel_requested, cancel_grace_s,
+    params, checkpoint, trace"""
 
-FREE = f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
-    reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
-    queued_at = now(), place = {PLACE}, finished_at = CASE WHEN next.state <> 'queued' THEN now() END"""
-"""How a blocked job goes on, or ends, as the rows `next (id, state, error)` say."""
+
+def freeing(following: str) -> str:
+    """Return the UPDATE by which blocked jobs go on, or end, as the rows of a query say: `id, state, error`."""
+    going = f"""SELECT job.id, queue, project, priority, next.state, next.error
+        FROM ({following}) next JOIN job ON job.id = next.id AND job.state = 'blocked'"""
+    return f"""UPDATE job SET state = next.state, error = next.error, seq = seq + 1, dispatch = dispatch + 1,
+        reason = CASE next.state WHEN 'failed' THEN 'needed_failed' WHEN 'cancelled' THEN 'needed_cancelled' END,
+        queued_at = now(), place = next.place, finished_at = CASE WHEN next.state <> 'queued' THEN now() END
+        FROM ({placed(going)}) next WHERE job.id = next.id AND job.state = 'blocked'"""
+
 
 _TOLD = """told AS (
     INSERT INTO job_event (job_id, seq, at, state, reason, attempt, due_at, error)
     SELECT id, seq, now(), state, reason, attempt, due_at, error FROM"""
+_CHANGED = "(SELECT * FROM moved UNION ALL SELECT * FROM freed)"
+_POSTED_OF_CHANGED, _POSTED_OF_MOVED = posted(_CHANGED), posted("moved")
 _FREED = f"""
 ended AS (SELECT id, state, error FROM moved WHERE state IN ('succeeded', 'failed', 'cancelled')),
 doomed AS (
@@ -82,9 +94,7 @@ ready AS (
             AND needed.id NOT IN (SELECT id FROM ended WHERE state = 'succeeded'))
 ),
 freed AS (
-    {FREE}
-    FROM (SELECT * FROM doomed UNION ALL SELECT id, 'queued', NULL::jsonb FROM ready) next
-    WHERE job.id = next.id AND job.state = 'blocked' RETURNING job.*
+    {freeing("SELECT * FROM doomed UNION ALL SELECT id, 'queued', NULL::jsonb FROM ready")} RETURNING job.*
 )"""
 
 
@@ -100,15 +110,15 @@ async def end(update: str, *values: Any, first: str = "", also: str = "") -> lis
         The jobs that it changed, and behind them those that were freed.
     """
     statement = f"""WITH RECURSIVE {first} moved AS ({update} RETURNING job.*), {also} {_FREED}, {_TOLD}
-        (SELECT * FROM moved UNION ALL SELECT * FROM freed) changed
-    )
+        {_CHANGED} changed
+    ), {_POSTED_OF_CHANGED}
     SELECT {_MOVED} FROM moved UNION ALL SELECT {_MOVED} FROM freed"""
     return [_moved(row) for row in await rows(statement, values)]
 
 
 async def claim(update: str, *values: Any) -> list[Claimed]:
     """Run one UPDATE of jobs that begins their attempts."""
-    return [claimed(row) for row in await rows(_begun(update, CLAIMED, "", ""), values)]
+    return [claimed(row) for row in await rows(_begun(update, CLAIMED, "", TURN), values)]
 
 
 def claimed(row: Mapping[str, Any]) -> Claimed:
@@ -121,7 +131,8 @@ def claimed(row: Mapping[str, Any]) -> Claimed:
 
 
 def _begun(update: str, columns: str, first: str, also: str) -> str:
-    return f"WITH {first} moved AS ({update} RETURNING job.*), {also} {_TOLD} moved) SELECT {columns} FROM moved"
+    return f"""WITH {first} moved AS ({update} RETURNING job.*), {also} {_TOLD} moved), {_POSTED_OF_MOVED}
+    SELECT {columns} FROM moved"""
 
 
 def _moved(row: Mapping[str, Any]) -> Moved:

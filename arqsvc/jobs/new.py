@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,9 +11,11 @@ from uuid import UUID
 
 from uuid6 import uuid7
 
+from arqsvc.infra.trace import traceparent
 from arqsvc.jobs.declare import Limit, Params
 from arqsvc.jobs.limits import stored
-from arqsvc.jobs.move import PLACE, Moved, move
+from arqsvc.jobs.move import Moved, move
+from arqsvc.jobs.places import placed
 
 KEY_LENGTH = 255
 """Characters of a key that jobs share a run by; of a longer one the digest is kept."""
@@ -36,6 +38,8 @@ class Options:
     webhook: Mapping[str, Any] | None = None
     dedupe: str | None = None
     """What it is the same work as; see `dedupe.py`."""
+    parent: UUID | None = None
+    """The job that it does again."""
     submitted_by: str | None = None
     """The name of the key that asks for it."""
 
@@ -75,6 +79,8 @@ class NewJob:
     """The job that it does again."""
     submitted_by: str | None = None
     """The name of the key that asked for it."""
+    trace: str | None = field(default_factory=traceparent)
+    """The trace of the request that asked for it, as `traceparent`."""
     again: bool = False
     """Whether the same request may have written it before; then it is left as it is."""
 
@@ -86,7 +92,7 @@ class NewJob:
             "needs": list(map(str, self.needs)), "timeout_s": self.timeout_s, "delay_s": self.delay_s,
             "run_at": self.run_at.isoformat() if self.run_at else None, "tags": self.tags, "dedupe": self.dedupe,
             "webhook": self.webhook, "parent": str(self.parent) if self.parent else None,
-            "submitted_by": self.submitted_by,
+            "submitted_by": self.submitted_by, "trace": self.trace,
         }  # fmt: skip
 
 
@@ -114,7 +120,7 @@ def new_jobs(
         priority=options.priority or kind.priority, shared=shared, limits=params.limits(),
         needs=[jobs[-1].id for jobs in needed], timeout_s=options.timeout_s, delay_s=options.delay_s,
         run_at=options.run_at, tags=options.tags or None, dedupe=options.dedupe, webhook=options.webhook,
-        submitted_by=options.submitted_by,
+        parent=options.parent, submitted_by=options.submitted_by,
     )  # fmt: skip
     return [*(job for jobs in needed for job in jobs), job]
 
@@ -122,6 +128,15 @@ def new_jobs(
 def routed(kind: type[Params], routes: Iterable[tuple[str, str]]) -> str:
     """Return the queue of a kind: of the first route whose pattern it fits, else its own."""
     return next((queue for pattern, queue in routes if fnmatchcase(kind.kind, pattern)), kind.queue)
+
+
+_NEW = """SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
+        queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
+        delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid, submitted_by text,
+        trace text),
+    LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due,
+    LATERAL (SELECT CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END
+        AS state) state"""
 
 
 async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
@@ -133,18 +148,13 @@ async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
     again = any(job.again for job in jobs)
     return await move(
         f"""INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent_id, submitted_by, dispatch, seq, created_at, queued_at, place, due_at)
-        SELECT id, project, kind, queue, CASE WHEN needs <> '[]' THEN 'blocked' WHEN due_at > now() THEN 'scheduled'
-                ELSE 'queued' END, params, tries, priority, shared, limits, timeout_s,
-            tags, dedupe, webhook, parent, submitted_by, 1, 1, now(), now(), {PLACE},
-            CASE WHEN needs = '[]' AND due_at > now() THEN due_at END
-        FROM new, LATERAL (SELECT coalesce(run_at, now() + make_interval(secs => delay_s)) AS due_at) due
-        {"ON CONFLICT (id) DO NOTHING" if again else ""}""",
+            tags, dedupe, webhook, parent_id, submitted_by, trace, dispatch, seq, created_at, queued_at, place, due_at)
+        SELECT id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
+            tags, dedupe, webhook, parent, submitted_by, trace, 1, 1, now(), now(), place,
+            CASE WHEN state = 'scheduled' THEN due_at END
+        FROM new {"ON CONFLICT (id) DO NOTHING" if again else ""}""",
         json.dumps([job.row() for job in jobs]),
-        first="""new AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project text, kind text,
-            queue text, params jsonb, tries int, priority int, shared text, limits jsonb, needs jsonb, timeout_s float8,
-            delay_s float8, run_at timestamptz, tags jsonb, dedupe text, webhook jsonb, parent uuid,
-            submitted_by text)),""",
+        first=f"new AS ({placed(_NEW)}),",
         also=f"""needing AS (INSERT INTO job_need (job_id, needed_id)
             SELECT new.id, needed::uuid FROM new {"JOIN moved USING (id)" if again else ""},
                 jsonb_array_elements_text(new.needs) needed {"ON CONFLICT DO NOTHING" if again else ""}),"""

@@ -52,7 +52,7 @@ class Outlook:
             if not self._fresh(asked):
                 alive = await rows(
                     """SELECT DISTINCT jsonb_array_elements_text(queues) AS queue FROM worker
-                    WHERE heartbeat_at > now() - make_interval(secs => $1)""",
+                    WHERE heartbeat_at > now() - make_interval(secs => $1) AND wish IS NULL""",
                     [self._lease_s],
                 )
                 self._served = frozenset(row["queue"] for row in alive)

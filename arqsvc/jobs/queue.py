@@ -295,13 +295,14 @@ class JobQueue:
             logger.info("freed blocked jobs", extra={"jobs": len(moved)})
             await self.deliver(moved)
 
-    async def rescue(self, lease_s: float, judge: str) -> None:
-        """Take from dead workers what they ran, in the name of a live one."""
+    async def rescue(self, lease_s: float, judge: str) -> list[Moved]:
+        """Take from dead workers what they ran, in the name of a live one; returns what it was, and what that freed."""
         if moved := await ledger.rescue(lease_s, judge):
             for job in moved:
                 logger.warning("job rescued", extra={"job_id": job.id, "state": job.state})
             await self.deliver(moved)
         await forget_dead_workers(lease_s)
+        return moved
 
     async def _unknown(self, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return those rows whose delivery has no place in its queue."""

@@ -74,6 +74,17 @@ class QueueState:
     """Jobs a second that ended, over the last minute."""
     workers: int
     """Live workers that serve it."""
+    slots: int
+    """How many of its jobs they run at a time, all together."""
+
+
+def workers_for(jobs: int, slots: int) -> int:
+    """Return how many workers run so many jobs at the same time, each of them so many in this queue.
+
+    >>> workers_for(9, 4)
+    3
+    """
+    return -(-jobs // max(1, slots))
 
 
 async def states(redis: ArqRedis, known: Iterable[str], lease_s: float) -> list[QueueState]:
@@ -88,11 +99,11 @@ async def states(redis: ArqRedis, known: Iterable[str], lease_s: float) -> list[
         GROUP BY queue, state"""
     )
     served = await rows(
-        """SELECT jsonb_array_elements_text(queues) AS queue, count(*) AS n FROM worker
+        """SELECT key AS queue, count(*) AS workers, sum(value::int)::int AS slots FROM worker, jsonb_each_text(slots)
         WHERE heartbeat_at > now() - make_interval(secs => $1) GROUP BY 1""",
         [lease_s],
     )
-    modes, workers = await Modes().read(), {row["queue"]: row["n"] for row in served}
+    modes, workers = await Modes().read(), {row["queue"]: (row["workers"], row["slots"]) for row in served}
     numbers = {(row["queue"], row["state"]): row for row in counted}
     names = sorted({*known, *modes, *workers, *(queue for queue, _ in numbers)})
     flow = await _flow(redis, names)
@@ -105,7 +116,7 @@ async def states(redis: ArqRedis, known: Iterable[str], lease_s: float) -> list[
         came, went = flow.get(name, (0.0, 0.0))
         return QueueState(
             name, modes.get(name, QueueMode.OPEN), counts[State.QUEUED], counts[State.SCHEDULED],
-            counts[State.BLOCKED], counts[State.RUNNING], max(0.0, oldest), came, went, workers.get(name, 0),
+            counts[State.BLOCKED], counts[State.RUNNING], max(0.0, oldest), came, went, *workers.get(name, (0, 0)),
         )  # fmt: skip
 
     return [state(name) for name in names]

@@ -1,4 +1,4 @@
-"""The tables of jobs: the job as it stands, its attempts, its events, which jobs it needs, queues and rates."""
+"""The tables of jobs: the job as it stands, its attempts, events, log and needs; queues, their turns, and rates."""
 
 from enum import StrEnum
 from typing import Any
@@ -72,6 +72,7 @@ class JobRecord(Model):
     webhook: Any = fields.JSONField(null=True)
     parent_id = fields.UUIDField(null=True)
     submitted_by = fields.CharField(100, null=True)
+    trace = fields.CharField(55, null=True)
     pinned = fields.BooleanField(db_default=False)
 
     class Meta:
@@ -81,6 +82,10 @@ class JobRecord(Model):
         indexes = (
             Index(fields=("project", "id"), name="job_project"),
             PartialIndex(fields=("queued_at", "id"), name="job_queued", condition={"state": "queued"}),
+            PartialIndex(fields=("queue", "priority", "place"), name="job_place", condition={"state": "queued"}),
+            PartialIndex(
+                fields=("queue", "project", "priority", "place"), name="job_last", condition={"state": "queued"}
+            ),
             PartialIndex(fields=("due_at",), name="job_scheduled", condition={"state": "scheduled"}),
             PartialIndex(fields=("limits", "place"), name="job_blocked", condition={"state": "blocked"}),
             PartialIndex(fields=("worker",), name="job_running", condition={"state": "running"}),
@@ -215,3 +220,15 @@ class RateRecord(Model):
         """Table."""
 
         table = "rate"
+
+
+class TurnRecord(Model):
+    """How far a queue has come: the furthest turn that has begun; see `places.py`."""
+
+    queue = fields.CharField(64, primary_key=True)
+    at = fields.FloatField()
+
+    class Meta:
+        """Table."""
+
+        table = "turn"

@@ -5,15 +5,18 @@ Nobody waits for it: an attempt that has ended is handed over, and its followers
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from arqsvc.infra.counts import Counts
 from arqsvc.infra.db import REFUSED, UNAVAILABLE
-from arqsvc.jobs import ledger
+from arqsvc.jobs import ledger, measured
 from arqsvc.jobs.ledger import Ended
 from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.record import State
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +37,15 @@ class Record:
     """Returns another end, for the case that the ledger cannot hold this one."""
     done: Callable[[], Any]
     """Called once it is written, or given up."""
+    took_s: float | None = None
+    """How long the attempt took; None if it did not begin."""
 
 
 class Recorder:
     """Takes ends and writes them; `pending` says how many are not written yet."""
 
-    def __init__(self, queue: JobQueue) -> None:
-        self._queue = queue
+    def __init__(self, queue: JobQueue, counts: Counts) -> None:
+        self._queue, self._counts = queue, counts
         self._waiting: list[Record] = []
         self._wake = asyncio.Event()
         self.pending = 0
@@ -98,10 +103,14 @@ class Recorder:
             if len(group) > 1:
                 return [job for record in group for job in await self._finish([record])]
             logger.exception("the end of the attempt cannot be stored", extra={"job_id": group[0].job.id})
-            return await ledger.finish([group[0].refused(error)])
-        held = {job.id for job in moved}
+            refused = group[0].refused(error)
+            moved = await ledger.finish([refused])
+            self._count(group[0], refused, {job.id: job.state for job in moved})
+            return moved
+        states = {job.id: job.state for job in moved}
         for record in group:
-            self._log(record, held=record.job.id in held)
+            self._log(record, held=record.job.id in states)
+            self._count(record, record.ended, states)
         return moved
 
     async def _tell(self, group: Sequence[Record], moved: Sequence[Moved]) -> None:
@@ -114,6 +123,10 @@ class Recorder:
                 await self._queue.release_limited()
         except UNAVAILABLE as error:
             logger.warning("what follows from an end waits for the next look", extra={"error": str(error)})
+
+    def _count(self, record: Record, ended: Ended, states: Mapping[UUID, State]) -> None:
+        if record.job.id in states:
+            measured.ended(self._counts, record.job, ended, states[record.job.id], record.took_s)
 
     def _log(self, record: Record, *, held: bool) -> None:
         facts = {"job_id": record.job.id, "attempt": record.job.attempt}

@@ -79,6 +79,8 @@ class Run:
     interruption: Interruption | None = None
     progress: ProgressWriter | None = None
     """None before it begins, and once it has ended."""
+    came_to: Ending | None = None
+    """How it ended for the first of its jobs."""
     _times: Times | None = None
     _task: asyncio.Task[Any] | None = None
     _timer: asyncio.TimerHandle | None = None

@@ -14,10 +14,13 @@ from uuid6 import uuid7
 
 from arqsvc.errors import ArqsvcError, InvalidParams, UnknownKind
 from arqsvc.infra import Infra
+from arqsvc.infra.counts import Counts
 from arqsvc.infra.http import Http
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.storage import ScratchFolder, disk_errors
-from arqsvc.jobs import ledger
+from arqsvc.infra.trace import Tracer, failed, join
+from arqsvc.jobs import ledger, measured
+from arqsvc.jobs.children import Children
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Result
 from arqsvc.jobs.ledger import Ended, Ending
@@ -58,6 +61,8 @@ class Means:
     scratch: Path
     settings: Mapping[type[BaseModel], BaseModel]
     """The settings of the families, by their class."""
+    counts: Counts
+    """Where it is counted what happens."""
 
 
 class Runner:
@@ -65,8 +70,9 @@ class Runner:
 
     def __init__(self, means: Means, worker: str, queue: JobQueue) -> None:
         self._means, self._worker, self._queue = means, worker, queue
+        self.counts, self._children = means.counts, Children(means.pool, means.counts, means.infra.tracer)
         self._progress = ProgressSender(means.infra.redis)
-        self.recorder = Recorder(queue)
+        self.recorder = Recorder(queue, means.counts)
         self._runs: dict[UUID, Run] = {}
         """What was claimed here and whose end is not recorded yet."""
         self._open: dict[tuple[str, str | None], Run] = {}
@@ -123,6 +129,7 @@ class Runner:
         finally:
             for job in runs.keys() - {job.id for job in started}:
                 self._forget(job, runs[job])
+        measured.began(self._means.counts, started)
         return [(job, runs[job.id]) for job in started]
 
     async def tell(self, claims: Iterable[tuple[Claimed, Run]]) -> None:
@@ -135,6 +142,8 @@ class Runner:
         `over` is called once the work has ended, while its end is yet to be written.
         """
         bind(job_id=str(claimed.id), attempt=claimed.attempt)
+        if claimed.trace:
+            join(claimed.trace)
         logger.info("job started", extra={"kind": claimed.kind})
         if claimed.worker != self._worker:
             self._forget(claimed.id, run)
@@ -147,7 +156,10 @@ class Runner:
             over()
         else:
             run.members[claimed.id] = claimed
-            await self._attempt(claimed, run, over)
+            if tracer := self._means.infra.tracer:
+                await self._traced(tracer, claimed, run, over)
+            else:
+                await self._attempt(claimed, run, over)
 
     def _forget(self, job: UUID, run: Run) -> None:
         if self._runs.get(job) is run:
@@ -186,6 +198,20 @@ class Runner:
         logger.info("job shares a run", extra={"job_id": job.id, "runs": len(run.members)})
         return True
 
+    async def _traced(self, tracer: Tracer, claimed: Claimed, run: Run, over: Callable[[], None]) -> None:
+        """Run it in a span of its own; one that others share stands in the trace of the first."""
+        facts = {
+            "arqsvc.job.id": str(claimed.id), "arqsvc.job.kind": claimed.kind, "arqsvc.job.queue": claimed.queue,
+            "arqsvc.job.attempt": claimed.attempt, "arqsvc.job.waited_s": claimed.waited_s,
+            "arqsvc.worker": self._worker,
+        }  # fmt: skip
+        with tracer.span(f"run {claimed.kind}", "consumer", facts) as span:
+            await self._attempt(claimed, run, over)
+            if run.came_to:
+                span.set_attribute("arqsvc.job.outcome", run.came_to.outcome)
+                if run.came_to.failed:
+                    failed(span, run.came_to.reason or "failed")
+
     async def _attempt(self, claimed: Claimed, run: Run, over: Callable[[], None]) -> None:
         """Run the coroutine and have its end recorded, once: when it ends, or when it is given up."""
         means, job, loop = self._means, self._means.jobs.get(claimed.kind), asyncio.get_running_loop()
@@ -195,8 +221,9 @@ class Runner:
             self._open[claimed.kind, claimed.shared] = run
         settings, begun_at = means.infra.settings, loop.time()
         context = JobContext(
-            claimed.id, claimed.project, claimed.attempt, claimed.checkpoint, settings, means.http, means.infra.storage,
-            scratch, means.pool, means.settings, run, (job and job.params.memory_bytes) or settings.child_memory_bytes,
+            claimed.id, claimed.kind, claimed.project, claimed.attempt, claimed.checkpoint, settings, means.http,
+            means.infra.storage, scratch, means.settings, run, self._children,
+            (job and job.params.memory_bytes) or settings.child_memory_bytes,
         )  # fmt: skip
 
         def ended(outcome: Outcome) -> None:
@@ -243,11 +270,12 @@ class Runner:
         if isinstance(outcome, Exception) and not isinstance(outcome, (ArqsvcError, Interrupted)):
             logger.error("the job raised what it must not", exc_info=outcome)
         progress, first = run.progress, ends[0][0]
+        run.came_to = ends[0][1]
         run.end()
         if self._open.get((first.kind, first.shared)) is run:
             del self._open[first.kind, first.shared]
         for member, end in ends:
-            self._record(member, end, context, progress.leave(member.id) if progress else None)
+            self._record(member, end, context, progress.leave(member.id) if progress else None, took_s)
 
     def _ends(self, outcome: Outcome, run: Run, took_s: float) -> list[tuple[Claimed, Ending]]:
         """Return what the outcome means for each job of a run; one that joined when it was being ended tries again."""
@@ -262,14 +290,20 @@ class Runner:
 
         return [(member, end(member)) for member in members]
 
-    def _record(self, member: Claimed, end: Ending, context: JobContext | None, kept: Mapping[str, Any] | None) -> None:
+    def _record(
+        self,
+        member: Claimed,
+        end: Ending,
+        context: JobContext | None,
+        kept: Mapping[str, Any] | None,
+        took_s: float | None = None,
+    ) -> None:
         """Have recorded how the attempt of one job ended."""
         peak, cpu_s = (context.peak_memory_bytes, context.cpu_s) if context else (None, None)
         files = _files(context.files) if context and end.state == State.SUCCEEDED else ()
         ended = Ended(member.id, member.attempt, end, kept, peak, cpu_s, files)
-        self.recorder.add(
-            Record(member, ended, partial(self._unstorable, member), partial(self._runs.pop, member.id, None))
-        )
+        done = partial(self._runs.pop, member.id, None)
+        self.recorder.add(Record(member, ended, partial(self._unstorable, member), done, took_s))
 
     def _unstorable(self, member: Claimed, error: Exception) -> Ended:
         job = self._means.jobs.get(member.kind)

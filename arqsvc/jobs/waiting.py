@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from arqsvc.infra.db import rows
-from arqsvc.jobs.move import FREE, Moved, end
+from arqsvc.jobs.move import Moved, end, freeing
 from arqsvc.jobs.record import FINAL, State
 
 
@@ -53,7 +53,7 @@ async def needed_no_more(jobs: Sequence[UUID]) -> list[UUID]:
 async def free_overlooked() -> list[Moved]:
     """Free what is blocked by nothing any more: two that end in the same instant may each leave it to the other."""
     return await end(
-        FREE + " FROM next WHERE job.id = next.id AND job.state = 'blocked'",
+        freeing("SELECT * FROM next"),
         first="""next AS (
             SELECT DISTINCT ON (blocked.id) blocked.id, needed.error, CASE
                 WHEN needed.state IN ('failed', 'cancelled') THEN needed.state ELSE 'queued' END AS state

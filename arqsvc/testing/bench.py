@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from arqsvc.families import settings_of
 from arqsvc.infra import Infra, open_infra
+from arqsvc.infra.counts import Counts
 from arqsvc.infra.http import open_http
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.storage import process_scratch
@@ -188,7 +189,7 @@ async def open_bench(
         scratch = await stack.enter_async_context(process_scratch(settings.scratch, WORKER))
         http = await stack.enter_async_context(open_http(settings, infra.redis))
         known, queue = Known(environ or {}), JobQueue(infra.redis)
-        means = Means(infra, pool, http, known.jobs, scratch, known.settings)
+        means = Means(infra, pool, http, known.jobs, scratch, known.settings, Counts())
         runner = Runner(means, WORKER, queue)
         await stack.enter_async_context(supervised([("submissions", queue.run), *runner.loops]))
         yield Bench(infra, runner, queue, known)

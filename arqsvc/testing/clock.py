@@ -13,7 +13,7 @@ from arqsvc.infra.db import rows
 _BACK = """WITH job AS (
     UPDATE job SET created_at = created_at - $1::interval, queued_at = queued_at - $1, due_at = due_at - $1,
         started_at = started_at - $1, attempted_at = attempted_at - $1, finished_at = finished_at - $1,
-        cancel_requested_at = cancel_requested_at - $1, place = place - extract(epoch FROM $1)
+        cancel_requested_at = cancel_requested_at - $1
 ), attempt AS (
     UPDATE attempt SET started_at = started_at - $1, finished_at = finished_at - $1
 ), event AS (

@@ -17,6 +17,7 @@ import psutil
 from arqsvc.infra import open_infra
 from arqsvc.infra.db import rows
 from arqsvc.infra.supervise import supervised, task_group
+from arqsvc.jobs.queues import workers_for
 from arqsvc.settings import Settings
 from arqsvc.worker.fleet import Fleet
 
@@ -179,5 +180,5 @@ async def _look(fleet: Fleet, running: Mapping[int, Counter[str]], queues: Mappi
         cpu=psutil.cpu_percent() / 100,
         ready=len(running),
         leaving=fleet.leaving,
-        needed=max((-(-n // queues.get(queue, 1)) for queue, n in jobs.items()), default=0),
+        needed=max((workers_for(n, queues.get(queue, 1)) for queue, n in jobs.items()), default=0),
     )

@@ -14,12 +14,13 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 from arqsvc.infra import Infra, open_infra
+from arqsvc.infra.counts import Counts, pushed
 from arqsvc.infra.http import open_http
 from arqsvc.infra.pool import Pool
 from arqsvc.infra.redis import WAIT_S, best_effort
 from arqsvc.infra.storage import clear_abandoned_scratch, process_scratch
 from arqsvc.infra.supervise import every, supervised
-from arqsvc.jobs import ledger, workers
+from arqsvc.jobs import ledger, measured, workers
 from arqsvc.jobs.declare import Job
 from arqsvc.jobs.lease import Lease, new_worker_id
 from arqsvc.jobs.move import Claimed
@@ -191,7 +192,7 @@ class WorkerProcess:
     def __init__(self, infra: Infra, runner: Runner, queue: JobQueue, lease: Lease, queues: Mapping[str, int]) -> None:
         self._infra, self._lease, self._queue, self._runner = infra, lease, queue, runner
         self._looked_to: Place | None = None
-        self._modes = Modes()
+        self._modes, self._counts = Modes(), runner.counts
         self._dismissed = asyncio.Event()
         behind = UNRECORDED * sum(queues.values())
         self._workers = [
@@ -307,7 +308,8 @@ class WorkerProcess:
         await self._runner.look_after_held()
         await self._heed_modes()
         if self._lease.steady:
-            await self._queue.rescue(self._infra.settings.lease_s, self._lease.worker)
+            rescued = await self._queue.rescue(self._infra.settings.lease_s, self._lease.worker)
+            measured.rescued(self._counts, rescued)
         await self._queue.free_overlooked()
         await asyncio.to_thread(clear_abandoned_scratch, self._infra.settings.scratch)
 
@@ -337,21 +339,22 @@ async def open_worker(
         CannotStart: a queue has no kind of job, or something cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        concurrency = sum(queues.values())
-        pool = await stack.enter_async_context(Pool(size=min(concurrency, CHILDREN), preload=preload))
+        pool = await stack.enter_async_context(Pool(size=min(sum(queues.values()), CHILDREN), preload=preload))
         jobs = load()
         check_served(queues, {kind: job.params for kind, job in jobs.items()}, settings.routed)
         infra = await stack.enter_async_context(open_infra(settings))
         drop = partial(asyncio.get_running_loop().call_soon_threadsafe, infra.database.drop)
         lease = Lease(
-            infra.database_url, new_worker_id(), list(queues), concurrency=concurrency, every_s=settings.heartbeat_s,
-            hung_s=settings.hung_s, on_return=drop,
+            infra.database_url, new_worker_id(), queues, every_s=settings.heartbeat_s, hung_s=settings.hung_s,
+            on_return=drop,
         )  # fmt: skip
+        counts = Counts()
+        await stack.enter_async_context(pushed(counts, infra.redis))
         await stack.enter_async_context(lease.held())
         scratch = await stack.enter_async_context(
             process_scratch(settings.scratch, lease.worker.replace(":", "-").replace(".", "-"))
         )
-        http = await stack.enter_async_context(open_http(settings, infra.redis))
-        means = Means(infra, pool, http, jobs, scratch, family_settings)
+        http = await stack.enter_async_context(open_http(settings, infra.redis, counts))
+        means = Means(infra, pool, http, jobs, scratch, family_settings, counts)
         queue = JobQueue(infra.redis, settings.routed)
         yield WorkerProcess(infra, Runner(means, lease.worker, queue), queue, lease, queues)

@@ -15,8 +15,14 @@ async def test_ready_means_database_redis_and_a_worker_of_each_queue(api: Servic
         assert answer.json()["checks"] == {
             "database": "ok",
             "redis": "ok",
+            "migrations": "ok",
             "worker:test": "no live worker",
             "worker:unserved": "no live worker",
+        }
+
+        assert (await stranger.get("/readyz?exclude=worker")).json() == {
+            "status": "ok",
+            "checks": {"database": "ok", "redis": "ok", "migrations": "ok"},
         }
 
         async def worker_seen() -> bool:

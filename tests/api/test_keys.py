@@ -1,12 +1,23 @@
-"""Who may ask: keys, one-time links, sessions."""
+"""Who may ask, how often, and from which page: keys, one-time links, sessions."""
 
-from datetime import timedelta
+import socket
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
-from arqsvc.api.keys import COOKIE, KeyKind, KeyRecord, create_secret
-from tests.service import Service
+from arqsvc.api.gate import COOKIE, GUESSES_PER_MINUTE
+from arqsvc.api.keys import BROWSER, KeyKind, KeyRecord, create_secret
+from arqsvc.api.rates import Rates
+from arqsvc.infra.redis import open_redis
+from arqsvc.settings import Settings
+from tests import servers
+from tests.service import Service, open_service
+from tests.waiting import until
 
 
 async def status(api: Service, **headers: str) -> int:
@@ -38,36 +49,238 @@ async def test_an_expired_key_is_refused(api: Service) -> None:
 
 
 async def test_a_link_opens_one_session_once(api: Service) -> None:
-    link = await create_secret(KeyKind.LINK, project="tester", name="browser", life=timedelta(minutes=1))
+    link = await create_secret(
+        KeyKind.LINK, project="tester", name="browser", scopes=BROWSER, life=timedelta(minutes=1)
+    )
     async with httpx.AsyncClient(base_url=api.client.url, trust_env=False) as browser:
-        assert (await browser.head("/login", params={"token": link})).status_code == 405
-        answer = await browser.get("/login", params={"token": link})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
-        cookie = answer.headers["set-cookie"]
-        assert "HttpOnly" in cookie
-        assert "samesite=lax" in cookie.lower()
+        page = await browser.get("/login")
+        assert (page.status_code, "login.js" in page.text) == (200, True)
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        assert (await browser.get("/api/v1/session")).status_code == 401
+        foreign = await browser.post("/api/v1/session", json={"token": link}, headers={"Sec-Fetch-Site": "cross-site"})
+        assert foreign.status_code == 403
+        answer = await browser.post("/api/v1/session", json={"token": link}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == 200
+        cookie = answer.headers["set-cookie"].lower()
+        assert ("httponly" in cookie, "samesite=lax" in cookie, "path=/" in cookie) == (True, True, True)
+        session = (await browser.get("/api/v1/session")).json()
+        assert {**session, "used_at": None} == answer.json()
+        assert (session["project"], session["kind"]) == ("tester", "session")
+        assert session["scopes"] == ["cancel", "operate", "read", "submit"]
         assert (await browser.get("/api/v1/jobs")).status_code == 200
-    async with httpx.AsyncClient(base_url=api.client.url, trust_env=False) as second:
-        answer = await second.get("/login", params={"token": link})
-        assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
-        assert (await second.get("/login")).status_code == 401
+        listed = (await api.http.get("/keys", params={"kind": "session"})).json()["items"]
+        assert [one["id"] for one in listed] == [session["id"]]
+
+        async with httpx.AsyncClient(base_url=api.client.url, trust_env=False) as second:
+            answer = await second.post("/api/v1/session", json={"token": link})
+            assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+            assert "was used before" in answer.json()["detail"]
+            assert (await second.post("/api/v1/session", json={"token": api.key})).status_code == 401
+
+        assert (await browser.delete("/api/v1/session")).status_code == 403
+        answer = await browser.delete("/api/v1/session", headers={"Sec-Fetch-Site": "same-origin"})
+        assert (answer.status_code, browser.cookies.get(COOKIE)) == (204, None)
+        browser.cookies.set(COOKIE, cookie.partition("=")[2].partition(";")[0])
+        assert (await browser.get("/api/v1/jobs")).status_code == 401
+    assert (await api.http.delete("/session")).status_code == 409
+    told = (await api.http.get("/audit")).json()["items"]
+    assert [(one["action"], one["actor"], one["key_id"]) for one in told] == [
+        ("session.close", "browser", session["id"]),
+        ("session.open", "browser", session["id"]),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("headers", "allowed"),
-    [
-        ({"Sec-Fetch-Site": "same-origin"}, True),
-        ({"Sec-Fetch-Site": "cross-site"}, False),
-        ({"Sec-Fetch-Site": "same-site"}, False),
-        ({"Origin": "http://evil.example"}, False),
-        ({}, False),
-    ],
-)
-async def test_another_sites_page_cannot_act_with_the_cookie(
-    api: Service, headers: dict[str, str], allowed: bool
-) -> None:
+PAGES: list[tuple[dict[str, str], bool]] = [
+    ({"Sec-Fetch-Site": "same-origin"}, True),
+    ({"Sec-Fetch-Site": "cross-site"}, False),
+    ({"Sec-Fetch-Site": "same-site"}, False),
+    ({"Sec-Fetch-Site": "none"}, False),
+    ({"Origin": "OWN"}, True),
+    ({"Origin": "http://evil.example"}, False),
+    ({"Origin": "null"}, False),
+    ({"Sec-Fetch-Site": "same-origin", "Host": "evil.example"}, False),
+    ({}, False),
+]
+
+
+async def test_another_sites_page_cannot_act_with_the_cookie(api: Service) -> None:
     session = await create_secret(KeyKind.SESSION, project="tester", name="browser")
+    job = (await api.client.submit("test.unserved", {}))["id"]
+    sockets = f"{api.client.url.replace('http', 'ws')}/api/v1/jobs/{job}/events"
     async with httpx.AsyncClient(base_url=api.http.base_url, cookies={COOKIE: session}, trust_env=False) as browser:
-        answer = await browser.post("/jobs/test.say", json={"params": {"text": "x"}}, headers=headers)
-        assert answer.status_code == (202 if allowed else 403)
-        assert (await browser.get("/jobs", headers=headers)).status_code == 200
+        for said, allowed in PAGES:
+            headers = {name: api.client.url if value == "OWN" else value for name, value in said.items()}
+            refused = 421 if "Host" in said else 403
+            answer = await browser.post("/jobs/test.say", json={"params": {"text": "x"}}, headers=headers)
+            assert answer.status_code == (202 if allowed else refused), said
+            assert (await browser.get("/jobs", headers=headers)).status_code == (421 if "Host" in said else 200)
+            if "Host" in said:
+                continue
+            opened = connect(sockets, additional_headers={**headers, "Cookie": f"{COOKIE}={session}"}, proxy=None)
+            if allowed:
+                async with opened as socket:
+                    assert "queued" in str(await socket.recv())
+            else:
+                with pytest.raises(InvalidStatus, match=str(refused)):
+                    await opened
+
+
+async def test_the_page_and_a_session_go_by_names_of_ours_alone(settings: Settings) -> None:
+    named = settings.model_copy(update={"hosts": "lab.example", "url": "https://arqsvc.example"})
+    async with open_service(named) as api, httpx.AsyncClient(base_url=api.client.url, trust_env=False) as browser:
+        ours = ("127.0.0.1:1", "[::1]", "10.1.2.3:8000", "LOCALHOST", "a.localhost", "lab.example:81", "lab.example.",
+                "arqsvc.example", socket.gethostname())  # fmt: skip
+        for host in ours:
+            for path in ("/", "/login", "/app.js"):
+                assert (await browser.get(path, headers={"Host": host})).status_code == 200, host
+        for host in ("evil.example", "lab.example.evil", "127.0.0.1.evil.example", "[::1", "1"):
+            for path in ("/", "/login", "/app.js"):
+                answer = await browser.get(path, headers={"Host": host})
+                assert (answer.status_code, answer.json()["code"]) == (421, "misdirected"), host
+            assert (await browser.post("/api/v1/session", json={}, headers={"Host": host})).status_code == 421
+        # a program with a key may come by any name, and who looks whether we live needs none
+        assert (await api.http.get("/jobs", headers={"Host": "evil.example"})).status_code == 200
+        assert (await browser.get("/livez", headers={"Host": "evil.example"})).status_code == 200
+
+
+async def test_other_origins_read_only_what_they_are_opened_to_and_never_with_a_cookie(settings: Settings) -> None:
+    asks = {"Origin": "https://lab.example", "Access-Control-Request-Method": "POST"}
+    asks["Access-Control-Request-Headers"] = "authorization,content-type"
+    async with open_service(settings) as api:
+        answer = await api.http.options("/jobs", headers=asks)
+        assert answer.status_code == 405
+        answers = [answer, await api.http.get("/jobs", headers={"Origin": "https://lab.example"})]
+        assert not [name for each in answers for name in each.headers if name.startswith("access-control")]
+    async with open_service(settings.model_copy(update={"cors_origins": "https://lab.example"})) as api:
+        answer = await api.http.options("/jobs/test.say", headers=asks)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://lab.example")
+        assert "Authorization" in answer.headers["access-control-allow-headers"]
+        answer = await api.http.get("/jobs/none", headers={"Origin": "https://lab.example"})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (404, "https://lab.example")
+        assert "RateLimit" in answer.headers["access-control-expose-headers"]
+        answers.append(answer)
+        assert not [each for each in answers if "access-control-allow-credentials" in each.headers]
+        answer = await api.http.get("/jobs", headers={"Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_key_is_made_used_rotated_and_revoked(api: Service) -> None:
+    wanted = {"name": "script", "project": "lab", "scopes": ["read", "submit"], "expires_in_s": 3600, "per_minute": 50}
+    answer = await api.http.post("/keys", json=wanted)
+    made = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"/api/v1/keys/{made['id']}")
+    assert made["secret"].startswith(made["prefix"])
+    assert (made["project"], made["scopes"], made["per_minute"]) == ("lab", ["read", "submit"], 50)
+    assert made["used_at"] is None
+    async with httpx.AsyncClient(base_url=api.http.base_url, trust_env=False) as http:
+        own = await http.get("/keys/self", headers={"X-API-Key": made["secret"]})
+        assert {**own.json(), "used_at": None} == {name: made[name] for name in made if name != "secret"}
+        assert own.headers["ratelimit-policy"] == '"default";q=50;w=60'
+
+        async def used() -> bool:
+            (one,) = (await api.http.get("/keys", params={"project": "lab"})).json()["items"]
+            assert "secret" not in one
+            return one["used_at"] is not None
+
+        await until(used)
+        rotated = (await api.http.post(f"/keys/{made['id']}/rotate", json={"overlap_s": 600})).json()
+        assert {rotated[name] == made[name] for name in ("name", "project", "scopes", "per_minute")} == {True}
+        assert await status(api, x_api_key=made["secret"]) == await status(api, x_api_key=rotated["secret"]) == 200
+        old = (await http.get("/keys/self", headers={"X-API-Key": made["secret"]})).json()
+        assert datetime.fromisoformat(old["expires_at"]) < datetime.fromisoformat(made["expires_at"])
+        assert (await api.http.post(f"/keys/{made['id']}/rotate", json={"overlap_s": 0})).status_code == 201
+        assert await status(api, x_api_key=made["secret"]) == 401
+        assert (await api.http.post(f"/keys/{made['id']}/rotate")).status_code == 404
+
+        assert (await api.http.delete(f"/keys/{rotated['id']}")).status_code == 204
+        assert await status(api, x_api_key=rotated["secret"]) == 401
+        assert (await api.http.delete(f"/keys/{rotated['id']}")).status_code == 404
+        assert (await api.http.delete("/keys/nonsense")).status_code == 404
+    told = (await api.http.get("/audit")).json()["items"]
+    assert [one["action"] for one in told] == ["keys.revoke", "keys.rotate", "keys.rotate", "keys.create"]
+    assert told[-1]["detail"] == {"key": made["id"], "project": "lab", "scopes": ["read", "submit"]}
+
+
+async def test_keys_are_listed_in_pages_the_newest_first(api: Service) -> None:
+    names = [f"key {number}" for number in range(3)]
+    for name in names:
+        assert (await api.http.post("/keys", json={"name": name, "project": "many"})).status_code == 201
+    first = (await api.http.get("/keys", params={"project": "many", "limit": 2})).json()
+    rest = (await api.http.get("/keys", params={"project": "many", "cursor": first["next_cursor"]})).json()
+    assert [one["name"] for one in (*first["items"], *rest["items"])] == names[::-1]
+    assert rest["next_cursor"] is None
+    everybody = (await api.http.get("/keys")).json()["items"]
+    assert {one["project"] for one in everybody} == {"many", "tester"}
+    assert everybody[0]["scopes"] == ["cancel", "read", "submit"]
+
+
+async def test_a_key_that_makes_no_sense_is_refused(api: Service) -> None:
+    for wrong in (
+        {"name": ""},
+        {"name": "x", "project": "self"},
+        {"name": "x", "scopes": []},
+        {"name": "x", "scopes": ["everything"]},
+        {"name": "x", "per_minute": -1},
+        {"name": "x", "expires_in_s": 0},
+        {"name": "x", "expires_at": "2020-01-01T00:00:00Z"},
+        {"name": "x", "expires_at": "2030-01-01T00:00:00"},
+        {"name": "x", "expires_in_s": 5, "expires_at": "2030-01-01T00:00:00Z"},
+    ):
+        answer = await api.http.post("/keys", json=wrong)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_params"), wrong
+
+
+async def test_a_key_sends_so_many_requests_a_minute_and_is_told_what_is_left(settings: Settings) -> None:
+    async with open_service(settings.model_copy(update={"requests_per_minute": 3})) as api:
+        left = []
+        for _ in range(3):
+            answer = await api.http.get("/jobs/nonsense")
+            assert (answer.status_code, answer.headers["ratelimit-policy"]) == (404, '"default";q=3;w=60')
+            left.append(answer.headers["ratelimit"].split(";")[1])
+        assert left == ["r=2", "r=1", "r=0"]
+        answer = await api.http.get("/jobs")
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert answer.json()["type"].endswith("#quota-exceeded")
+        assert answer.json()["violated-policies"] == ["default"]
+        assert 1 <= int(answer.headers["retry-after"]) <= 20
+        assert '"default";r=0;t=' in answer.headers["ratelimit"]
+        free = await create_secret(KeyKind.KEY, project="tester", name="free", per_minute=0)
+        async with httpx.AsyncClient(base_url=api.http.base_url, headers={"X-API-Key": free}, trust_env=False) as http:
+            for _ in range(5):
+                answer = await http.get("/jobs")
+                assert (answer.status_code, "ratelimit" in answer.headers) == (200, False)
+
+
+async def test_who_guesses_is_not_listened_to_and_hinders_nobody_with_a_key(api: Service) -> None:
+    assert (await api.http.get("/jobs")).status_code == 200
+    async with httpx.AsyncClient(base_url=api.http.base_url, trust_env=False) as stranger:
+        guesses = 0
+
+        async def told_to_wait() -> bool:
+            nonlocal guesses
+            guesses += 1
+            answer = await stranger.get("/jobs", headers={"X-API-Key": f"arqsvc_guess{guesses}"})
+            assert answer.status_code in {401, 429}
+            return answer.status_code == 429
+
+        await until(told_to_wait)
+        assert guesses > GUESSES_PER_MINUTE
+        assert (await api.http.get("/jobs")).status_code == 200
+        assert (await stranger.get("/jobs")).status_code == 401
+
+        async def link_told_to_wait() -> bool:
+            answer = await stranger.post("/session", json={"token": "guess"})
+            assert answer.status_code in {401, 429}
+            return answer.status_code == 429
+
+        await until(link_told_to_wait)
+
+
+async def test_without_redis_nobody_is_held_back(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        async with servers.redis(tmp_path / "redis-state") as url:
+            rates = Rates(await stack.enter_async_context(open_redis(url)))
+            spent = [await rates.spend("somebody", 2) for _ in range(3)]
+            assert [one and one.left for one in spent] == [1, 0, -1]
+            assert await rates.spend("somebody", 0) is None
+        assert [await rates.spend("somebody", 2) for _ in range(2)] == [None, None]

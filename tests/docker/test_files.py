@@ -47,7 +47,7 @@ def test_defaults_are_the_same_in_compose_in_env_example_and_in_the_program() ->
         assert how == "?" or env_example()[name] == default, name
         setting = FIELDS.get(name.removeprefix(PREFIX).lower())
         if setting and setting.default is not None and name != "ARQSVC_CONCURRENCY":  # which depends on the machine
-            assert float(default) == setting.default if default[0].isdigit() else default == setting.default, name
+            assert float(default) == setting.default if default[:1].isdigit() else default == setting.default, name
 
 
 def test_every_variable_of_ours_is_a_setting(services: dict[str, Any]) -> None:

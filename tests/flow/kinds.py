@@ -6,7 +6,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from arqsvc.errors import BadInput, Conflict, Retryable, Throttled
 from arqsvc.jobs.context import JobContext
@@ -23,6 +23,8 @@ class Said(Result):
 
 class Say(Params, kind="test.say", result=Said, queue="test", retries=QUICK):
     """Return a text, and publish it as a file."""
+
+    result: ClassVar[type[Said]]
 
     text: str
 

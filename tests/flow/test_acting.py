@@ -38,6 +38,21 @@ async def test_a_forced_cancel_gives_no_time_to_clean_up(service: Service, tmp_p
     assert (await deeds(service, target=job["id"])) == [("test", "jobs.cancel", job["id"], body)]
 
 
+async def test_a_job_is_done_again_with_other_parameters(service: Service) -> None:
+    job = await service.client.submit("test.fail", {"how": "failed"}, priority=8, tags={"plate": "7"})
+    await service.client.result(job["id"])
+    again = await post(service, f"/jobs/{job['id']}/rerun", status=202)
+    assert again["id"] != job["id"]
+    assert (again["parent_id"], again["params"], again["priority"], again["tags"]) == (
+        job["id"], {**job["params"]}, 8, {"plate": "7"},
+    )  # fmt: skip
+    changed = await post(service, f"/jobs/{job['id']}/rerun", {"params": {"times": 0}, "priority": 3}, 202)
+    assert (changed["params"], changed["priority"]) == ({"how": "failed", "times": 0}, 3)
+    assert (await service.client.result(changed["id"]))["state"] == "succeeded"
+    answer = await service.http.post(f"/jobs/{job['id']}/rerun", json={"params": {"times": "x"}})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/params/times")
+
+
 async def test_a_job_that_has_ended_is_deleted_with_its_files_unless_it_is_pinned(service: Service) -> None:
     job = await service.ended("test.say", {"text": "x"})
     (file,) = job["files"]

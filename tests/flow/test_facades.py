@@ -1,11 +1,19 @@
 """What others speak: a job as a Celery task, and as a GA4GH workflow run."""
 
+import json
 from pathlib import Path
 from typing import Any
+
+import httpx
+from jsonschema_rs import validator_for
 
 from arqsvc.jobs.record import JobRecord
 from tests.service import Service
 from tests.waiting import pids_in
+
+
+def validate(told: Any, shape: dict[str, Any]) -> None:
+    validator_for(shape, validate_formats=True).validate(told)
 
 
 async def status(service: Service, job: str) -> dict[str, Any]:
@@ -49,3 +57,114 @@ async def test_a_front_end_written_for_celery_goes_on_working(service: Service, 
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelling")
     assert (await service.client.result(running))["state"] == "cancelled"
     assert (await service.http.get("/tasks/nonsense/status")).status_code == 404
+
+
+WES = "/ga4gh/wes/v1"
+TEXT = {"type": "string"}
+TEXTS = {"type": "object", "additionalProperties": TEXT}
+STATE = {
+    "enum": [
+        "UNKNOWN", "QUEUED", "INITIALIZING", "RUNNING", "PAUSED", "COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR",
+        "CANCELED", "CANCELING", "PREEMPTED",
+    ]
+}  # fmt: skip
+TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"}
+
+
+def shape(required: str = "", **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required.split(), "properties": properties, "additionalProperties": False}
+
+
+LOG: dict[str, Any] = {
+    "name": TEXT, "cmd": {"type": "array", "items": TEXT}, "start_time": TIME, "end_time": TIME, "stdout": TEXT,
+    "stderr": TEXT, "exit_code": {"type": "integer"}, "system_logs": {"type": "array", "items": TEXT},
+}  # fmt: skip
+REQUEST = shape(
+    "workflow_type workflow_type_version workflow_url", workflow_params={"type": "object"}, workflow_type=TEXT,
+    workflow_type_version=TEXT, tags=TEXTS, workflow_engine_parameters=TEXTS, workflow_engine=TEXT,
+    workflow_engine_version=TEXT, workflow_url=TEXT,
+)  # fmt: skip
+RUN_ID = shape("run_id", run_id=TEXT)
+STATUS = shape("run_id", run_id=TEXT, state=STATE)
+RUNS = shape(
+    "runs next_page_token", next_page_token=TEXT,
+    runs={"type": "array", "items": shape(
+        "run_id tags", run_id=TEXT, state=STATE, start_time=TIME, end_time=TIME, tags=TEXTS,
+    )},
+)  # fmt: skip
+RUN = shape(
+    "run_id request state run_log task_logs_url outputs", run_id=TEXT, request=REQUEST, state=STATE,
+    run_log=shape(**LOG), task_logs_url=TEXT, outputs={"type": "object"},
+)  # fmt: skip
+TASK = shape("id name", id=TEXT, tes_uri=TEXT, **LOG)
+TASKS = shape("task_logs next_page_token", task_logs={"type": "array", "items": TASK}, next_page_token=TEXT)
+VERSIONS = {"type": "array", "items": TEXT}
+SERVICE = shape(
+    "id name type organization version workflow_type_versions supported_wes_versions supported_filesystem_protocols "
+    "workflow_engine_versions default_workflow_engine_parameters system_state_counts auth_instructions_url tags",
+    id=TEXT, name=TEXT, description=TEXT, version=TEXT, documentationUrl={"type": "string", "format": "uri"},
+    type=shape("group artifact version", group=TEXT, artifact=TEXT, version=TEXT),
+    organization=shape("name url", name=TEXT, url={"type": "string", "format": "uri"}),
+    workflow_type_versions={"additionalProperties": shape(workflow_type_version=VERSIONS)},
+    workflow_engine_versions={"additionalProperties": shape(workflow_engine_version=VERSIONS)},
+    supported_wes_versions=VERSIONS, supported_filesystem_protocols=VERSIONS, tags=TEXTS,
+    default_workflow_engine_parameters={"type": "array", "items": shape(name=TEXT, type=TEXT, default_value=TEXT)},
+    system_state_counts={"propertyNames": STATE, "additionalProperties": {"type": "integer"}},
+    auth_instructions_url=TEXT,
+)  # fmt: skip
+ERROR = shape("msg status_code", msg=TEXT, status_code={"type": "integer"})
+"""The shapes of the specification's version 1.1.0 and of GA4GH's service-info 1.0.0, strictly."""
+
+
+async def test_a_client_of_ga4gh_submits_a_run_with_an_attachment_and_follows_it(service: Service) -> None:
+    root = service.client.url + WES
+
+    async def wes(method: str, path: str, shape: dict[str, Any], status: int = 200, **request: Any) -> Any:
+        answer = await service.http.request(method, root + path, **request)
+        assert answer.status_code == status, answer.text
+        validate(answer.json(), shape)
+        return answer.json()
+
+    async with httpx.AsyncClient(trust_env=False) as stranger:
+        answer = await stranger.get(f"{root}/service-info")
+        validate(answer.json(), SERVICE)
+        assert answer.json()["supported_wes_versions"] == ["1.1.0"]
+        answer = await stranger.get(f"{root}/runs")
+        validate(answer.json(), ERROR)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+    form = {
+        "workflow_type": "arqsvc", "workflow_type_version": "1", "workflow_url": "test.read",
+        "workflow_params": json.dumps({"file_id": "read.txt"}), "tags": json.dumps({"plate": "7"}),
+        "workflow_engine_parameters": json.dumps({"priority": "8"}),
+    }  # fmt: skip
+    files = {"workflow_attachment": ("read.txt", b"what was attached")}
+    run = (await wes("POST", "/runs", RUN_ID, data=form, files=files))["run_id"]
+    await service.client.result(run)
+    assert (await wes("GET", f"/runs/{run}/status", STATUS))["state"] == "COMPLETE"
+    told = await wes("GET", f"/runs/{run}", RUN)
+    assert (told["outputs"]["result"], told["run_log"]["exit_code"]) == ({"text": "what was attached"}, 0)
+    assert (told["request"]["workflow_url"], told["request"]["tags"]) == ("test.read", {"plate": "7"})
+    assert told["request"]["workflow_engine_parameters"]["priority"] == "8"
+    (task,) = (await wes("GET", f"/runs/{run}/tasks", TASKS))["task_logs"]
+    assert await wes("GET", f"/runs/{run}/tasks/{task['id']}", TASK) == task
+    await wes("GET", f"/runs/{run}/tasks/9", ERROR, 404)
+
+    body = {"workflow_type": "arqsvc", "workflow_type_version": "1", "workflow_url": "test.say"}
+    more = [
+        (await wes("POST", "/runs", RUN_ID, json={**body, "workflow_params": {"text": str(n)}}))["run_id"]
+        for n in range(3)
+    ]
+    page = await wes("GET", "/runs?page_size=2", RUNS)
+    rest = await wes("GET", f"/runs?page_size=2&page_token={page['next_page_token']}", RUNS)
+    assert [each["run_id"] for each in (*page["runs"], *rest["runs"])] == [*reversed(more), run]
+    assert rest["next_page_token"] == ""
+    failed = {**body, "workflow_url": "test.fail"}
+    for how, state in (("failed", "EXECUTOR_ERROR"), ("bug", "SYSTEM_ERROR")):
+        run = (await wes("POST", "/runs", RUN_ID, json={**failed, "workflow_params": {"how": how}}))["run_id"]
+        await service.client.result(run)
+        assert (await wes("GET", f"/runs/{run}", RUN))["state"] == state
+    assert (await wes("POST", f"/runs/{run}/cancel", RUN_ID))["run_id"] == run
+    for wrong in ({"workflow_type": "CWL"}, {"workflow_url": "no.kind"}, {"workflow_engine_parameters": {"x": "1"}}):
+        await wes("POST", "/runs", ERROR, 400, json={**body, **wrong})
+    await wes("GET", "/runs/nonsense", ERROR, 404)

@@ -79,7 +79,7 @@ def _ending(end: End, claimed: Claimed, text: str) -> Ending:
 
 async def begin() -> None:
     """Forget all jobs, and let every worker beat; the database is this test's own."""
-    for table in ("job", "job_event", "attempt", "job_need", "file", "rate"):
+    for table in ("job", "job_event", "attempt", "job_need", "file", "rate", "turn"):
         await _write(f"DELETE FROM {table}")
     for worker in WORKERS:
         await let(worker, ALIVE)
@@ -111,7 +111,7 @@ async def _write(sql: str, *values: Any) -> None:
 def ledger_loop(database_url: str) -> Iterator[asyncio.Runner]:
     """Open the database in an event loop that outlives the examples of a test; it does not wait for the disk."""
     with asyncio.Runner() as runner:
-        runner.run(_not_wait_for_the_disk(database_url))
+        runner.run(not_wait_for_the_disk(database_url))
         database = open_db(database_url, pool_size=8)
         runner.run(database.__aenter__())
         try:
@@ -120,7 +120,8 @@ def ledger_loop(database_url: str) -> Iterator[asyncio.Runner]:
             runner.run(database.__aexit__(None, None, None))
 
 
-async def _not_wait_for_the_disk(database_url: str) -> None:
+async def not_wait_for_the_disk(database_url: str) -> None:
+    """Let commits on connections that are opened from now on return before they are on the disk."""
     connection = await connect(database_url)
     try:
         name = await connection.fetchval("SELECT current_database()")

@@ -19,9 +19,7 @@ async def test_it_goes_on_when_the_server_says_its_last_words_and_its_end_is_not
     try:
         async with link.listening():
             through = f"postgres://arqsvc@127.0.0.1:{link.port}{url.path}?sslmode=disable"
-            lease = Lease(
-                through, "w", ["q"], concurrency=1, every_s=0.5, hung_s=0, on_return=lambda: returns.append(True)
-            )
+            lease = Lease(through, "w", {"q": 1}, every_s=0.5, hung_s=0, on_return=lambda: returns.append(True))
             with link.unending():
                 async with lease.held():
                     assert await watch.fetchval(TERMINATE) == 1

@@ -82,9 +82,7 @@ async def desk(settings: Settings, tmp_path: Path) -> AsyncIterator[Desk]:
     ):
         await tab.call("Page.addScriptToEvaluateOnNewDocument", source=FOLLOWED)
         secret = await create_secret(KeyKind.LINK, project="tester", name="browser")
-        await tab.call(
-            "Page.navigate", url=str(service.http.base_url.copy_with(path="/login", params={"token": secret}))
-        )
+        await tab.call("Page.navigate", url=f"{service.client.url}/login#t={secret}")
         await tab.shows("document.querySelector('#empty:not([hidden])')")
         yield Desk(tab, service, mirror)
         assert mirror.over_budget() == {}

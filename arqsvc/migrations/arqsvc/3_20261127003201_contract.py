@@ -17,6 +17,8 @@ COMMENT ON TABLE "project" IS 'The bounds of one project, where they are not tho
     "id" UUID NOT NULL PRIMARY KEY,
     "webhook_id" UUID,
     "project" VARCHAR(64) NOT NULL,
+    "url" VARCHAR(2048),
+    "lane" VARCHAR(255) NOT NULL,
     "job_id" UUID,
     "type" VARCHAR(64) NOT NULL,
     "body" JSONB NOT NULL,
@@ -28,7 +30,7 @@ COMMENT ON TABLE "project" IS 'The bounds of one project, where they are not tho
     "finished_at" TIMESTAMPTZ
 );
 CREATE INDEX IF NOT EXISTS "webhook_delivery_project" ON "webhook_delivery" ("project", "id");
-CREATE INDEX IF NOT EXISTS "webhook_delivery_pending" ON "webhook_delivery" ("due_at") WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS "webhook_delivery_pending" ON "webhook_delivery" ("lane", "due_at") WHERE state = 'pending';
 COMMENT ON TABLE "webhook_delivery" IS 'One message to one address.';
         CREATE TABLE IF NOT EXISTS "webhook" (
     "id" UUID NOT NULL PRIMARY KEY,
@@ -38,12 +40,20 @@ COMMENT ON TABLE "webhook_delivery" IS 'One message to one address.';
     "secret" VARCHAR(100) NOT NULL,
     "old_secret" VARCHAR(100),
     "old_until" TIMESTAMPTZ,
+    "failing_since" TIMESTAMPTZ,
     "disabled_at" TIMESTAMPTZ,
     "disabled_reason" VARCHAR(255),
     "created_at" TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX IF NOT EXISTS "webhook_project" ON "webhook" ("project", "id");
 COMMENT ON TABLE "webhook" IS 'An address of a project, with the secret that signs what is sent there.';
+        CREATE TABLE IF NOT EXISTS "webhook_secret" (
+    "project" VARCHAR(64) NOT NULL PRIMARY KEY,
+    "secret" VARCHAR(100) NOT NULL,
+    "old_secret" VARCHAR(100),
+    "old_until" TIMESTAMPTZ
+);
+COMMENT ON TABLE "webhook_secret" IS 'What signs for the webhooks that jobs of a project carry themselves.';
         CREATE TABLE IF NOT EXISTS "audit" (
     "id" BIGSERIAL NOT NULL PRIMARY KEY,
     "at" TIMESTAMPTZ NOT NULL,
@@ -82,12 +92,14 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         ALTER TABLE "job" RENAME COLUMN "owner" TO "project";
         ALTER TABLE "job" ADD "cancel_grace_s" DOUBLE PRECISION;
         ALTER TABLE "job" ADD "submitted_by" VARCHAR(100);
+        ALTER TABLE "job" ADD "trace" VARCHAR(55);
         ALTER TABLE "job" ADD "parent_id" UUID;
         ALTER TABLE "job" ADD "webhook" JSONB;
         ALTER TABLE "job" ADD "tags" JSONB;
         ALTER TABLE "job" ADD "dedupe" VARCHAR(255);
         ALTER TABLE "job" ADD "pinned" BOOL NOT NULL DEFAULT False;
         ALTER TABLE "worker" ADD "wish" VARCHAR(16);
+        ALTER TABLE "worker" ADD "slots" JSONB;
         ALTER TABLE "file" RENAME COLUMN "owner" TO "project";
         ALTER TABLE "api_key" RENAME COLUMN "owner" TO "project";
         ALTER TABLE "api_key" ADD "prefix" VARCHAR(16) NOT NULL DEFAULT '';
@@ -98,6 +110,19 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         UPDATE "api_key" SET "scopes" = '["admin", "cancel", "operate", "read", "submit"]'
             WHERE "name" = 'command line' AND "project" = 'default' AND "kind" = 'key';
         ALTER TABLE "api_key" ADD "per_minute" INT;
+        CREATE TABLE IF NOT EXISTS "turn" (
+    "queue" VARCHAR(64) NOT NULL PRIMARY KEY,
+    "at" DOUBLE PRECISION NOT NULL
+);
+COMMENT ON TABLE "turn" IS 'How far a queue has come: the furthest turn that has begun; see `places.py`.';
+        INSERT INTO "turn" ("queue", "at")
+            SELECT "queue", coalesce(max("at") FILTER (WHERE "state" = 'running'), min("at"))
+            FROM (SELECT "queue", "state", "place" + 60 * "priority" AS "at" FROM "job"
+                WHERE "state" NOT IN ('succeeded', 'failed', 'cancelled') AND "place" IS NOT NULL) "open"
+            GROUP BY "queue";
+        CREATE INDEX IF NOT EXISTS "job_place" ON "job" ("queue", "priority", "place") WHERE state = 'queued';
+        CREATE INDEX IF NOT EXISTS "job_last" ON "job" ("queue", "project", "priority", "place") WHERE state = 'queued';
+        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "size_bytes");
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
         CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe", "state", "finished_at")
@@ -109,6 +134,12 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+        DROP TABLE IF EXISTS "turn";
+        UPDATE "job" SET "place" = extract(epoch FROM "queued_at") - 60 * "priority"
+            WHERE "state" NOT IN ('succeeded', 'failed', 'cancelled');
+        DROP INDEX IF EXISTS "job_last";
+        DROP INDEX IF EXISTS "job_place";
+        DROP INDEX IF EXISTS "file_usage";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
         DROP INDEX IF EXISTS "job_project";
@@ -118,6 +149,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         ALTER TABLE "job" RENAME COLUMN "project" TO "owner";
         ALTER TABLE "job" DROP COLUMN "cancel_grace_s";
         ALTER TABLE "job" DROP COLUMN "submitted_by";
+        ALTER TABLE "job" DROP COLUMN "trace";
         ALTER TABLE "job" DROP COLUMN "parent_id";
         ALTER TABLE "job" DROP COLUMN "webhook";
         ALTER TABLE "job" DROP COLUMN "tags";
@@ -131,12 +163,14 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         ALTER TABLE "file" RENAME COLUMN "project" TO "owner";
         ALTER TABLE "job_event" DROP COLUMN "tx";
         ALTER TABLE "worker" DROP COLUMN "wish";
+        ALTER TABLE "worker" DROP COLUMN "slots";
         DROP TABLE IF EXISTS "job_log";
         DROP TABLE IF EXISTS "audit";
         DROP TABLE IF EXISTS "webhook";
         DROP TABLE IF EXISTS "idempotency";
         DROP TABLE IF EXISTS "project";
         DROP TABLE IF EXISTS "webhook_delivery";
+        DROP TABLE IF EXISTS "webhook_secret";
         CREATE INDEX IF NOT EXISTS "job_owner" ON "job" ("owner", "id");"""
 
 

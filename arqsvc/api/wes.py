@@ -1,0 +1,352 @@
+"""A façade for clients of GA4GH's Workflow Execution Service 1.1, at `/ga4gh/wes/v1`: a run is a job.
+
+`workflow_type` is `arqsvc`, `workflow_url` a kind, `workflow_params` its parameters; where they name a file they may
+name an attachment. The tasks of a run are the job's attempts.
+Source: https://ga4gh.github.io/workflow-execution-service-schemas/docs/
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from arqsvc import __version__
+from arqsvc.api.bodies import body_as, query_as
+from arqsvc.api.files import named
+from arqsvc.api.jobs import find_job
+from arqsvc.api.keys import Caller, Scope
+from arqsvc.api.operation import Operation, operation
+from arqsvc.api.problems import fault, headers_with, invalid
+from arqsvc.api.projects import quotas_of
+from arqsvc.api.submissions import Submission
+from arqsvc.api.submit import accept
+from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
+from arqsvc.infra import Infra
+from arqsvc.infra.db import UNAVAILABLE, rows
+from arqsvc.jobs.declare import Params, file_fields
+from arqsvc.jobs.files import FileRecord
+from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.quota import no_room
+from arqsvc.jobs.record import AttemptRecord, JobRecord, State
+
+BASE = "/ga4gh/wes/v1"
+TYPE, TYPE_VERSION, ENGINE = "arqsvc", "1", "arqsvc"
+PAGE, LARGEST_PAGE = 50, 500
+ATTACHMENTS = 20
+FIELD_BYTES = 1024 * 1024
+PARAMETERS = {"priority": int, "queue": str, "timeout_s": float}
+"""What `workflow_engine_parameters` may say, as text."""
+_ENDS = {State.SUCCEEDED: "COMPLETE", State.CANCELLED: "CANCELED"}
+
+
+class Page(BaseModel):
+    """The query of a list."""
+
+    page_size: int = Field(default=PAGE, ge=1)
+    page_token: UUID | None = None
+
+
+class RunRequest(BaseModel):
+    """What is to be run."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    workflow_type: str
+    workflow_type_version: str
+    workflow_url: str
+    workflow_params: dict[str, Any] = {}
+    tags: dict[str, str] = {}
+    workflow_engine: str | None = None
+    workflow_engine_version: str | None = None
+    workflow_engine_parameters: dict[str, str] = {}
+
+
+async def service_info(request: Request) -> Response:
+    """GET /service-info: what this service is; needs no key."""
+    kinds: Mapping[str, type[Params]] = request.app.state.params
+    root = str(request.base_url)
+    return JSONResponse({
+        "id": "arqsvc",
+        "name": "arqsvc",
+        "description": f"A job service for genomics. workflow_url is a kind of job: {', '.join(sorted(kinds))}.",
+        "type": {"group": "org.ga4gh", "artifact": "wes", "version": "1.1.0"},
+        "organization": {"name": "arqsvc", "url": root},
+        "documentationUrl": f"{root}docs",
+        "version": __version__,
+        "workflow_type_versions": {TYPE: {"workflow_type_version": [TYPE_VERSION]}},
+        "supported_wes_versions": ["1.1.0"],
+        "supported_filesystem_protocols": [],
+        "workflow_engine_versions": {ENGINE: {"workflow_engine_version": [__version__]}},
+        "default_workflow_engine_parameters": [
+            {"name": name, "type": of.__name__, "default_value": ""} for name, of in PARAMETERS.items()
+        ],
+        "system_state_counts": await _counts(),
+        "auth_instructions_url": f"{root}docs",
+        "tags": {},
+    })  # fmt: skip
+
+
+@operation("wes.list", "GET", "/runs", Scope.READ, {})
+async def list_runs(request: Request, caller: Caller) -> Response:
+    """List the runs of the caller's project, the newest first."""
+    page = query_as(Page, request)
+    query = JobRecord.filter(project=caller.project)
+    if page.page_token:
+        query = query.filter(id__lt=page.page_token)
+    size = min(page.page_size, LARGEST_PAGE)
+    found = await query.order_by("-id").limit(size + 1)
+    token = str(found[size - 1].id) if len(found) > size else ""
+    return JSONResponse({"runs": [_summary(job) for job in found[:size]], "next_page_token": token})
+
+
+@operation("wes.run", "POST", "/runs", Scope.SUBMIT, {})
+async def run(request: Request, caller: Caller) -> Response:
+    """Submit a run, as a form with attachments or as JSON."""
+    asked, attached = await _asked(request, caller)
+    kind = _kind(request, asked)
+    params = dict(asked.workflow_params)
+    for name in file_fields(kind):
+        if (given := params.get(name)) in attached:
+            params[name] = attached[given]
+    options = {name: _engine_parameter(name, text) for name, text in asked.workflow_engine_parameters.items()}
+    try:
+        said = Submission.model_validate({"params": params, "tags": asked.tags, **options})
+    except ValidationError as error:
+        raise invalid(error) from error
+    accepted = await accept(request, caller, kind, said)
+    return JSONResponse({"run_id": str(accepted.job)})
+
+
+@operation("wes.show", "GET", "/runs/{id}", Scope.READ, {})
+async def show(request: Request, caller: Caller) -> Response:
+    """Return all that is known of a run."""
+    job = await find_job(request, caller)
+    root = str(request.base_url).rstrip("/")
+    files = await FileRecord.filter(job_id=job.id).order_by("name")
+    outputs = {"result": job.result, "files": {file.name: f"{root}/api/v1/files/{file.id}" for file in files}}
+    return JSONResponse({
+        "run_id": str(job.id),
+        "request": _request(job),
+        "state": _state(job),
+        "run_log": _log(
+            job.kind, job.started_at, job.finished_at, f"{root}/api/v1/jobs/{job.id}/logs",
+            None if job.state not in _ENDS and job.state != State.FAILED else int(job.state != State.SUCCEEDED),
+            [job.error["detail"]] if job.error else [],
+        ),
+        "task_logs_url": f"{root}{BASE}/runs/{job.id}/tasks",
+        "outputs": outputs if job.state == State.SUCCEEDED else {},
+    })  # fmt: skip
+
+
+@operation("wes.status", "GET", "/runs/{id}/status", Scope.READ, {})
+async def status(request: Request, caller: Caller) -> Response:
+    """Return the state of a run."""
+    job = await find_job(request, caller)
+    return JSONResponse({"run_id": str(job.id), "state": _state(job)})
+
+
+@operation("wes.tasks", "GET", "/runs/{id}/tasks", Scope.READ, {})
+async def list_tasks(request: Request, caller: Caller) -> Response:
+    """List the attempts of a run that have ended, the first one first."""
+    size = min(query_as(TaskPage, request).page_size, LARGEST_PAGE)
+    after = query_as(TaskPage, request).page_token or 0
+    job = await find_job(request, caller)
+    found = await AttemptRecord.filter(job_id=job.id, number__gt=after).order_by("number").limit(size + 1)
+    token = str(found[size - 1].number) if len(found) > size else ""
+    return JSONResponse({"task_logs": [_task(request, job, each) for each in found[:size]], "next_page_token": token})
+
+
+@operation("wes.task", "GET", "/runs/{id}/tasks/{task}", Scope.READ, {})
+async def show_task(request: Request, caller: Caller) -> Response:
+    """Return one attempt of a run."""
+    job = await find_job(request, caller)
+    text = request.path_params["task"]
+    number = int(text) if text.isdecimal() and len(text) < 9 else 0
+    attempt = await AttemptRecord.get_or_none(job_id=job.id, number=number)
+    if attempt is None:
+        raise NotFound(f"Run {job.id} has no task {text[:20]!r} that has ended.")
+    return JSONResponse(_task(request, job, attempt))
+
+
+@operation("wes.cancel", "POST", "/runs/{id}/cancel", Scope.CANCEL, {})
+async def cancel(request: Request, caller: Caller) -> Response:
+    """Cancel a run; one that has ended stays as it is."""
+    job = await find_job(request, caller)
+    queue: JobQueue = request.app.state.queue
+    with suppress(Conflict):  # the specification has no answer for one that has ended
+        await queue.cancel(job.id)
+    return JSONResponse({"run_id": str(job.id)})
+
+
+class TaskPage(BaseModel):
+    """The query of a list of tasks."""
+
+    page_size: int = Field(default=PAGE, ge=1)
+    page_token: int | None = Field(default=None, ge=0, lt=2**31)
+
+
+async def _asked(request: Request, caller: Caller) -> tuple[RunRequest, dict[str, str]]:
+    """Return what is asked for, and the ids of the attached files by their names, which are stored."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await body_as(RunRequest, request), {}
+    infra: Infra = request.app.state.infra
+    limit_bytes = infra.settings.upload_limit_bytes
+    said = request.headers.get("content-length", "")
+    if not said.isdecimal():
+        raise Rejected("A form needs a Content-Length.")
+    if int(said[:20]) > limit_bytes + FIELD_BYTES:
+        raise TooLarge(f"The form is larger than the limit of {limit_bytes:,} bytes.", limit_bytes=limit_bytes)
+    async with request.form(max_files=ATTACHMENTS, max_part_size=FIELD_BYTES) as form:
+        asked = _fields(form)
+        _kind(request, asked)
+        files = [part for part in form.getlist("workflow_attachment") if isinstance(part, UploadFile)]
+        left_bytes = await quotas_of(request).bytes_left(caller.project)
+        if left_bytes is not None and sum(part.size or 0 for part in files) > left_bytes:
+            raise no_room(left_bytes)
+        ids = {}
+        for part in files:
+            name = (part.filename or "").rpartition("/")[2] or "attachment"
+            stored = await infra.storage.put(_content(part))
+            ids[part.filename or name] = str((await named(name, stored, caller)).id)
+    return asked, ids
+
+
+def _fields(form: FormData) -> RunRequest:
+    """Return the fields of a form, those that are objects as JSON text."""
+    given: dict[str, Any] = {name: value for name, value in form.items() if isinstance(value, str)}
+    for name in ("workflow_params", "tags", "workflow_engine_parameters"):
+        if name in given:
+            try:
+                given[name] = json.loads(given[name] or "{}")
+            except ValueError as error:
+                raise fault(f"/{name}", f"it is not JSON: {error}") from error
+    try:
+        return RunRequest.model_validate(given)
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+async def _content(part: UploadFile) -> AsyncIterator[bytes]:
+    while chunk := await part.read(256 * 1024):
+        yield chunk
+
+
+def _kind(request: Request, asked: RunRequest) -> type[Params]:
+    """Return the kind of job that is asked for.
+
+    Raises:
+        InvalidParams: there is none, or the type, the engine or a version is not ours.
+    """
+    for name, ours in (("workflow_type", TYPE), ("workflow_type_version", TYPE_VERSION), ("workflow_engine", ENGINE)):
+        if getattr(asked, name) not in {ours, None}:
+            raise fault(f"/{name}", f"{getattr(asked, name)[:60]!r} is not served here. It is {ours!r}.")
+    if asked.workflow_engine_version not in {__version__, None}:
+        raise fault("/workflow_engine_version", f"This is version {__version__}.")
+    known: Mapping[str, type[Params]] = request.app.state.params
+    name = asked.workflow_url.rstrip("/").rpartition("/")[2]
+    if name not in known:
+        raise fault("/workflow_url", f"{asked.workflow_url[:100]!r} is no kind of job. Kinds: {', '.join(known)}.")
+    return known[name]
+
+
+def _engine_parameter(name: str, text: str) -> Any:
+    try:
+        return PARAMETERS[name](text)
+    except (KeyError, ValueError) as error:
+        known = ", ".join(PARAMETERS)
+        raise fault("/workflow_engine_parameters", f"{name[:40]}={text[:40]!r} is none of: {known}.") from error
+
+
+async def _counts() -> dict[str, int]:
+    """Return how many jobs are in the states that are not an end."""
+    counted = await rows(
+        """SELECT (SELECT count(*) FROM job WHERE state = 'queued') AS queued,
+            (SELECT count(*) FROM job WHERE state = 'running') AS running"""
+    )
+    return {"QUEUED": counted[0]["queued"], "RUNNING": counted[0]["running"]}
+
+
+def _state(job: JobRecord) -> str:
+    """Return a job's state in the words of the specification; whose fault a failure is, its problem's status says."""
+    if job.state in _ENDS:
+        return _ENDS[job.state]
+    if job.state == State.FAILED:
+        ours = not job.error or job.error.get("status", 500) >= 500
+        return "SYSTEM_ERROR" if ours else "EXECUTOR_ERROR"
+    if job.state == State.RUNNING:
+        return "CANCELING" if job.cancel_requested_at else "RUNNING"
+    if job.state == State.QUEUED and job.reason in {"interrupted", "worker_lost"}:
+        return "PREEMPTED"
+    return "INITIALIZING" if job.state == State.BLOCKED and job.reason is None else "QUEUED"
+
+
+def _summary(job: JobRecord) -> dict[str, Any]:
+    times = {"start_time": _time(job.started_at), "end_time": _time(job.finished_at)}
+    known = {name: time for name, time in times.items() if time}
+    return {"run_id": str(job.id), "state": _state(job), **known, "tags": job.tags or {}}
+
+
+def _request(job: JobRecord) -> dict[str, Any]:
+    return {
+        "workflow_params": job.params,
+        "workflow_type": TYPE,
+        "workflow_type_version": TYPE_VERSION,
+        "workflow_url": job.kind,
+        "tags": job.tags or {},
+        "workflow_engine": ENGINE,
+        "workflow_engine_parameters": {"priority": str(job.priority), "queue": job.queue},
+    }
+
+
+def _task(request: Request, job: JobRecord, attempt: AttemptRecord) -> dict[str, Any]:
+    root = str(request.base_url).rstrip("/")
+    logs = f"{root}/api/v1/jobs/{job.id}/logs?attempt={attempt.number}"
+    said = [f"worker {attempt.worker}", f"outcome {attempt.outcome}"]
+    if attempt.error:
+        said.append(attempt.error["detail"])
+    name = f"{job.kind}, attempt {attempt.number}"
+    code = int(attempt.outcome != "succeeded")
+    return {"id": str(attempt.number), **_log(name, attempt.started_at, attempt.finished_at, logs, code, said)}
+
+
+def _log(
+    name: str, start: datetime | None, end: datetime | None, logs: str, exit_code: int | None, said: list[str]
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": name, "cmd": [], "stdout": logs, "stderr": logs, "system_logs": said}
+    told |= {"start_time": _time(start), "end_time": _time(end), "exit_code": exit_code}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _time(time: datetime | None) -> str | None:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
+
+
+def _spec_shaped(each: Operation) -> BaseRoute:
+    """Return the route of an operation that says what is wrong as the specification does."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await each.answer(request)
+        except UNAVAILABLE:
+            return _refusal(503, "The database does not answer. Try again soon.")
+        except ArqsvcError as error:
+            status = 400 if error.status in {409, 413, 422} else error.status
+            return _refusal(status, error.detail, headers_with(request, error))
+
+    return Route(each.path, answer, methods=[each.method], name=each.name)
+
+
+def _refusal(status: int, msg: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"msg": msg, "status_code": status}, status, headers)
+
+
+OPERATIONS = (list_runs, run, show, status, list_tasks, show_task, cancel)
+ROUTES = [Route("/service-info", service_info, methods=["GET"]), *map(_spec_shaped, OPERATIONS)]

@@ -1,0 +1,55 @@
+"""What every command is made of: the options that many have, and how its coroutine is run."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+STATE = click.option(
+    "--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of all that lasts."
+)
+LOG_LEVEL = click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    help="Least severe level that is logged.",
+)
+LOG_FILE = click.option(
+    "--log-file", type=click.Path(path_type=Path, dir_okay=False), help="File that log lines are appended to."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def run(main: Callable[..., Coroutine[Any, Any, int]], /, *args: Any, **given: Any) -> None:
+    """Run a command's coroutine with the settings, and end the process with the exit code that it returns.
+
+    `given` are settings from the command line. What a person must mend is one line on standard error and exit 2.
+    """
+    from arqsvc.errors import ArqsvcError, CannotStart
+    from arqsvc.settings import Settings
+
+    try:
+        settings = Settings.read(os.environ, **given)
+        code = _loop(main(settings, *args))
+    except KeyboardInterrupt:
+        code = 130
+    except asyncio.CancelledError:
+        code = 143  # SIGTERM, where the command itself does not wait for it
+    except CannotStart as error:
+        click.echo(f"arqsvc: {error.detail}", err=True)
+        code = 2
+    except ArqsvcError as error:
+        click.echo(f"arqsvc: {error.detail}", err=True)
+        code = 1
+    sys.exit(code)
+
+
+def _loop(main: Coroutine[Any, Any, int]) -> int:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
