@@ -52,7 +52,7 @@ from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.outward import open_outward
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
-from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.jobs.quota import Quotas
@@ -112,7 +112,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             )  # fmt: skip
             app.state.outward, app.state.sender = outward, Sender(outward, base_url=settings.url)
             loops = [
-                ("events", hub.run),
+                *hub.loops,
                 ("submissions", queue.run),
                 ("webhooks", app.state.sender.run),
                 ("old answers", _forget_answers),
@@ -126,7 +126,8 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
     seen = observed.Seen()
     api = [
         *(each.route() for each in OPERATIONS),
-        WebSocketRoute("/jobs/{id}/events", events.socket),
+        WebSocketRoute("/jobs/{id}/events", events.job_socket),
+        WebSocketRoute("/events", events.fleet_socket),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
         Route("/openapi.json", described.answer, methods=["GET"]),

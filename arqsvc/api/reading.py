@@ -25,9 +25,9 @@ from arqsvc.api.waits import Wait, until_changed
 from arqsvc.contract import AttemptList, Count, FileList, Job, JobCounts, JobPage, Spread, Waiting
 from arqsvc.infra.db import rows
 from arqsvc.jobs import listing
-from arqsvc.jobs.events import latest_progress
 from arqsvc.jobs.files import FileRecord
 from arqsvc.jobs.filters import Filter
+from arqsvc.jobs.progress import latest_progress
 from arqsvc.jobs.reasons import Reasons
 from arqsvc.jobs.record import FINAL, JobRecord, State
 from arqsvc.jobs.waiting import needs_of

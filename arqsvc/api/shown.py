@@ -6,8 +6,8 @@ from typing import Any
 from arqsvc.contract import Attempt, File, Job, Progress
 from arqsvc.contract import Need as ShownNeed
 from arqsvc.infra import Infra
-from arqsvc.jobs.events import PROGRESS, latest_progress
 from arqsvc.jobs.files import FileRecord
+from arqsvc.jobs.progress import PROGRESS, latest_progress
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 from arqsvc.jobs.waiting import Need, needs_of
 

@@ -18,9 +18,9 @@ from arqsvc.infra.pool import Usage
 from arqsvc.infra.storage import ScratchFolder, Storage, Stored
 from arqsvc.jobs import ledger
 from arqsvc.jobs.children import Children, Computation
-from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 from arqsvc.jobs.joblog import JobLog
+from arqsvc.jobs.progress import ProgressWriter
 from arqsvc.jobs.record import JobRecord
 from arqsvc.jobs.run import Interruption, Run
 from arqsvc.jobs.waiting import needs_of

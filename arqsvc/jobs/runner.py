@@ -23,10 +23,10 @@ from arqsvc.jobs import ledger, measured
 from arqsvc.jobs.children import Children
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Result
-from arqsvc.jobs.events import ProgressSender, ProgressWriter
 from arqsvc.jobs.joblog import JobLog, secrets_of
 from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.move import Claimed
+from arqsvc.jobs.progress import ProgressSender, ProgressWriter
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import State
 from arqsvc.jobs.recorder import Record, Recorder
