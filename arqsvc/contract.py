@@ -97,6 +97,41 @@ class File(Answer):
     """Where its content is."""
 
 
+class Spread(Answer):
+    """Seconds that something takes, from how long it took before."""
+
+    p50: float
+    """Half of the times it takes no longer than this."""
+    p90: float
+    """Nine times in ten."""
+
+
+class Waiting(Answer):
+    """Why a job has not begun."""
+
+    reason: Literal[
+        "behind", "blocked_by", "paused", "draining", "no_worker", "throttled", "limited", "scheduled", "retry"
+    ]
+    detail: str
+    """The same in a sentence for a person."""
+    position: int | None = None
+    """Its place in its queue: 1 is the next to begin."""
+    ahead: int | None = None
+    """Jobs of its queue that begin before it; 10,000 stands for as many or more."""
+    jobs: list[UUID] = []
+    """For `blocked_by`: what it needs and has not succeeded yet."""
+    limit: str | None = None
+    """For `limited`: the limit that is full."""
+    host: str | None = None
+    """For `throttled`: who asks to wait, where that is known."""
+    until: datetime | None = None
+    """When it goes on at the earliest, where that is known."""
+    start_in_s: Spread | None = None
+    """When it is expected to begin; null where too little is known."""
+    run_s: Spread | None = None
+    """How long it is expected to run; null where fewer than 5 of its kind have succeeded."""
+
+
 class Job(Answer):
     """A job as it stands."""
 
@@ -130,6 +165,10 @@ class Job(Answer):
     needs: list[Need]
     attempts: list[Attempt]
     files: list[File]
+    waiting: Waiting | None = None
+    """Why it has not begun; told of one job, and in no list."""
+    left_s: Spread | None = None
+    """How much longer it is expected to run, while it does and enough is known; told of one job, and in no list."""
 
 
 class Warned(Answer):
@@ -175,11 +214,63 @@ class Batch(Answer):
 
 
 class JobPage(Answer):
-    """Some jobs, the newest first."""
+    """Some jobs, the newest first unless asked otherwise."""
 
     items: list[Job]
+    """At most `limit`; a page that is looked through for a text may hold fewer although there are more.
+    In a brief view `params`, `result`, `needs`, `attempts` and `files` are left empty."""
     next_cursor: str | None
     """`cursor` of the page behind this one; null on the last."""
+
+
+class Count(Answer):
+    """How many jobs."""
+
+    count: int
+    exact: bool
+    """False where there are at least so many: counting stopped there."""
+
+
+class JobCounts(Answer):
+    """How many jobs there are, and of what; values that no job has are left out."""
+
+    all: Count
+    state: dict[str, Count]
+    kind: dict[str, Count]
+    queue: dict[str, Count]
+    tags: dict[str, dict[str, Count]]
+    """By name and value, the most frequent: at most 20 names, and 50 values of each."""
+
+
+class AttemptList(Answer):
+    """All attempts of a job, in their order."""
+
+    items: list[Attempt]
+
+
+class FileList(Answer):
+    """All files of a job, by name."""
+
+    items: list[File]
+
+
+class LogLine(Answer):
+    """What an attempt of a job logged."""
+
+    id: str
+    """Where in the log of the job it stands: attempt and number, such as `1.17`."""
+    attempt: int
+    at: datetime
+    level: str
+    message: str
+
+
+class LogPage(Answer):
+    """Some lines of a job's log, the oldest first."""
+
+    items: list[LogLine]
+    next_after: str | None
+    """`after` of what follows, which may not be written yet; null while there is no line."""
 
 
 class Event(Answer):
@@ -386,6 +477,119 @@ class QueuePurged(Answer):
 
     queue: str
     purged: int
+
+
+class KindStep(Answer):
+    """A part of the work of a kind, as its progress names it."""
+
+    name: str
+    unit: str | None
+    """What is counted in it; null where nothing is."""
+
+
+class KindLimit(Answer):
+    """How many jobs may run at a time, or start in a time, on all workers together."""
+
+    name: str
+    at_once: int | None
+    """Most that run at the same time; null for any number."""
+    starts: int | None
+    """Most starts in `per_s` seconds; null for any number."""
+    per_s: float
+
+
+class KindRetries(Answer):
+    """How often and when a failed attempt is repeated: the wait doubles each time, from `first_s` up to `cap_s`."""
+
+    tries: int
+    """Attempts in all that may fail."""
+    first_s: float
+    cap_s: float
+    outage_s: float
+    """Seconds after the first start for which an outage of an outside service uses up no try."""
+    retry_for_s: float | None
+    """Seconds after the first start behind which no further attempt begins; null for no such end."""
+
+
+class Kind(Answer):
+    """A kind of job: what it does, what it takes and gives, and what is promised of it."""
+
+    kind: str
+    summary: str
+    """What a job of it does, in one line."""
+    description: str
+    queue: str
+    """Where its jobs wait unless a submission says otherwise."""
+    priority: int
+    """1..10, 10 the most urgent."""
+    timeout_s: float
+    """The hard limit of an attempt's time."""
+    soft_timeout_s: float
+    """After these seconds an attempt is asked to end."""
+    no_progress_s: float | None
+    """Longest time without progress; null for any."""
+    memory_bytes: int | None
+    """Ceiling of each of its computations; null for the worker's own."""
+    retries: KindRetries
+    limits: list[KindLimit] | None
+    """What its first example counts towards; null where it has limits and no example."""
+    steps: list[KindStep]
+    """What its progress tells, in this order; a run may leave some out. Empty where it is not declared."""
+    params: dict[str, Any]
+    """JSON Schema (2020-12) of `params` of a submission."""
+    result: dict[str, Any]
+    """JSON Schema (2020-12) of `result` of a job that has succeeded."""
+    examples: list[dict[str, Any]]
+    """Parameters that are accepted as they stand."""
+    submit: str
+    """Where to POST a submission."""
+
+
+class KindList(Answer):
+    """All kinds, by name."""
+
+    items: list[Kind]
+
+
+class StateChange(Answer):
+    """The new state of a job."""
+
+    state: JobState
+    reason: str | None
+    attempt: int
+    due_at: datetime | None
+    """When it is to be queued, where it is scheduled."""
+    error: dict[str, Any] | None
+    """A problem document, where an attempt failed."""
+
+
+class StateEvent(Answer):
+    """A job has changed its state. No change is left out."""
+
+    id: str
+    """Where in the story of its job it stands; `Last-Event-ID` and `after` take it."""
+    type: Literal["state"]
+    job_id: UUID
+    kind: str
+    queue: str
+    tags: dict[str, str] | None
+    ts: datetime
+    cursor: str | None
+    data: StateChange
+
+
+class ProgressEvent(Answer):
+    """A running job has come further; at most four a second within a step, the last of each step always."""
+
+    id: str
+    type: Literal["progress"]
+    job_id: UUID
+    kind: str
+    queue: str
+    tags: dict[str, str] | None
+    ts: datetime
+    cursor: str | None
+    data: Progress
 
 
 class Health(Answer):

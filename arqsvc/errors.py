@@ -11,6 +11,7 @@
           Duplicate       409
           InFlight        409
         TooLarge          413
+        WrongMediaType    415
         Misdirected       421
         InvalidParams     422
         AddressRefused    422
@@ -154,6 +155,14 @@ class TooLarge(Rejected):
     code = "too_large"
     title = "Content too large"
     status = 413
+
+
+class WrongMediaType(Rejected):
+    """A body is of a media type that this operation does not take; the detail says which it takes."""
+
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+    status = 415
 
 
 class InvalidParams(Rejected):

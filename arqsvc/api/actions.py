@@ -39,6 +39,7 @@ class Cancel(BaseModel):
 @operation(
     "jobs.cancel", "POST", "/jobs/{id}/cancel", Scope.CANCEL, {202: Job},
     body=Cancel, body_needed=False, errors=(404, 409),
+    examples={"with a reason": {"reason": "wrong sample"}, "at once": {"mode": "force"}},
 )  # fmt: skip
 async def cancel(request: Request, caller: Caller) -> Response:
     """Cancel a job: at once while it waits; a running one is told to end, and is given up if it does not in time.

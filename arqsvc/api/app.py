@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ from arqsvc.api import (
     files,
     health,
     idempotency,
-    jobs,
     keyring,
+    kinds,
+    logs,
     metrics,
     observed,
     problems,
     projects,
     queues,
+    reading,
     scaling,
     sessions,
     submit,
@@ -39,6 +42,8 @@ from arqsvc.api import (
     workers,
 )
 from arqsvc.api.gate import Gate, gate_of
+from arqsvc.api.methods import on_wrong_method
+from arqsvc.api.openapi import OpenApi
 from arqsvc.api.sites import cors
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
 from arqsvc.errors import ArqsvcError
@@ -49,14 +54,17 @@ from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outlook import Outlook
-from arqsvc.jobs.queue import JobQueue
+from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.jobs.quota import Quotas
+from arqsvc.jobs.reasons import Reasons
 from arqsvc.settings import Settings
 
 PARTS = (
+    kinds,
+    reading,
+    logs,
     submit,
     batches,
-    jobs,
     actions,
     bulk,
     events,
@@ -94,6 +102,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
         ):
             hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
+            app.state.reasons = Reasons(settings.lease_s)
             gate = Gate(settings, infra.redis)
             app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
             app.state.gate, app.state.quotas = gate, Quotas(settings)
@@ -113,6 +122,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             async with supervised(loops):
                 yield
 
+    described = OpenApi(OPERATIONS, params, known_queues(params, settings.routed))
     seen = observed.Seen()
     api = [
         *(each.route() for each in OPERATIONS),
@@ -120,6 +130,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         WebSocketRoute("/events", events.fleet_socket),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
+        Route("/openapi.json", described.answer, methods=["GET"]),
     ]
     return Starlette(
         routes=[
@@ -127,6 +138,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             Mount(wes.BASE, routes=wes.ROUTES),
             Route("/livez", health.livez, methods=["GET"]),
             Route("/readyz", health.readyz, methods=["GET"]),
+            Route("/openapi.json", described.answer, methods=["GET"]),
             Route("/metrics", metrics.metrics, methods=["GET"]),
             Route("/login", login, methods=["GET"]),
             Route("/problems/{code}", problems.describe, methods=["GET"]),
@@ -135,6 +147,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
         exception_handlers={
             ArqsvcError: problems.on_error,
             HTTPException: problems.on_http_exception,
+            HTTPStatus.METHOD_NOT_ALLOWED: on_wrong_method,
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },

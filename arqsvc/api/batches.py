@@ -5,17 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.batch_body import LIMIT_BYTES, BatchOfJobs, BatchSubmission, Turns, read_batch
-from arqsvc.api.bodies import BODY_LIMIT_BYTES, body_of, check_storable
+from arqsvc.api.bodies import BODY_LIMIT_BYTES, body_of, check_storable, fitted
 from arqsvc.api.idempotency import job_ids
 from arqsvc.api.jobs import queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
-from arqsvc.api.problems import fault, invalid
+from arqsvc.api.problems import fault
 from arqsvc.api.projects import quotas_of
 from arqsvc.api.submissions import checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.contract import Batch, BatchItem, JobReference, Problem
@@ -141,10 +140,7 @@ class _Submitting:
         if length > BODY_LIMIT_BYTES:
             raise TooLarge(f"A job of a batch takes {length:,} characters; its limit is {BODY_LIMIT_BYTES:,}.")
         check_storable(value, at)
-        try:
-            said = BatchSubmission.model_validate(value)
-        except ValidationError as error:
-            raise invalid(error, at=at) from error
+        said = fitted(BatchSubmission, value, at=at)
         if said.dedupe and self.atomic:
             raise fault(f"{at}/dedupe", "an atomic batch takes none: submit such jobs in a batch that is not atomic")
         kind = known_kind(self.request, said.kind)

@@ -2,14 +2,15 @@
 
 import json
 import math
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from arqsvc.api.problems import fault, invalid
-from arqsvc.errors import TooLarge
+from arqsvc.api.problems import escaped, fault, invalid
+from arqsvc.errors import InvalidParams, TooLarge, WrongMediaType
 
 BODY_LIMIT_BYTES = 1024 * 1024
 M = TypeVar("M", bound=BaseModel)
@@ -30,10 +31,46 @@ async def body_as(model: type[M], request: Request, *, empty: Any = None, limit_
         InvalidParams: it is no JSON, or does not fit; each fault with a JSON Pointer.
         TooLarge: it is over its limit.
     """
+    return fitted(model, _json(await body_of(request, limit_bytes), empty))
+
+
+def fitted(model: type[M], value: Any, *, at: str = "") -> M:
+    """Return a JSON value as this type; a text is no number, and a number is not true or false.
+
+    Args:
+        model: the type.
+        value: as it came.
+        at: where it stands in the body, as a JSON Pointer.
+
+    Raises:
+        InvalidParams: it does not fit; each fault with a JSON Pointer.
+    """
     try:
-        return model.model_validate(_json(await body_of(request, limit_bytes), empty))
+        taken = model.model_validate(value)
     except ValidationError as error:
-        raise invalid(error) from error
+        raise invalid(error, at=at) from error
+    for pointer, detail in _bent(value, taken.model_dump(mode="json", by_alias=True, warnings=False), at):
+        raise fault(pointer, detail)
+    return taken
+
+
+def _bent(given: Any, taken: Any, at: str) -> Iterator[tuple[str, str]]:
+    """Yield where pydantic has made a number, or true or false, of something else: what it takes for them is lax."""
+    if isinstance(given, dict) and isinstance(taken, dict):
+        for name in given.keys() & taken.keys():
+            yield from _bent(given[name], taken[name], f"{at}/{escaped(name)}")
+    elif isinstance(given, list) and isinstance(taken, list) and len(given) == len(taken):
+        for number, pair in enumerate(zip(given, taken, strict=True)):
+            yield from _bent(*pair, f"{at}/{number}")
+    elif (wanted := _scalar(taken)) in {"number", "boolean"} and (was := _scalar(given)) not in {None, wanted}:
+        yield at, f"must be a {wanted}, and is a {was}"
+
+
+def _scalar(value: Any) -> str | None:
+    """Return the JSON type of a value that has no parts and is there."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else "string" if isinstance(value, str) else None
 
 
 async def body_of(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
@@ -45,10 +82,13 @@ async def body_of(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> byte
     read: bytes | None = getattr(request.state, "body", None)
     if read is None:
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit_bytes:
-                raise TooLarge(f"The body is larger than the limit of {limit_bytes:,} bytes. Send data as a file.")
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise TooLarge(f"The body is larger than the limit of {limit_bytes:,} bytes. Send data as a file.")
+        except ClientDisconnect as error:
+            raise InvalidParams("The connection ended before the whole body had come. Send it again.") from error
         read = request.state.body = bytes(body)
     return read
 
@@ -74,6 +114,18 @@ def _json(body: bytes, empty: Any) -> Any:
         raise fault("", f"the body is not JSON: {error}") from error
     check_storable(value)
     return value
+
+
+def check_is_json(request: Request) -> None:
+    """Pass a request whose body is JSON, or does not say what it is, or is none.
+
+    Raises:
+        WrongMediaType: it says that it is something else.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    if kind and not empty and kind != "application/json" and not kind.endswith("+json"):
+        raise WrongMediaType(f"The body is {kind[:100]!r}. Send JSON, with `Content-Type: application/json`.")
 
 
 def check_storable(value: Any, pointer: str = "") -> None:

@@ -41,7 +41,16 @@ _SCOPES: dict[Action, Scope] = {"retry": Scope.SUBMIT}
 class Bulk(BaseModel):
     """What is to be done, and to which jobs of the key's project."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]},
+                {"properties": {"expected": {"type": "integer"}}, "required": ["expected"]},
+            ]
+        },
+    )
 
     action: Action
     filter: Filter
@@ -73,7 +82,13 @@ class BulkDone(Answer):
     """The first of them."""
 
 
-@operation("jobs.bulk", "POST", "/jobs:bulk", Scope.READ, {200: BulkDone}, body=Bulk, errors=(403, 409, 413))
+EXAMPLES = {
+    "count first": {"action": "cancel", "filter": {"kind": ["genomes.*"], "state": ["queued"]}, "dry_run": True},
+    "then do it": {"action": "cancel", "filter": {"kind": ["genomes.*"], "state": ["queued"]}, "expected": 0},
+}
+
+
+@operation("jobs.bulk", "POST", "/jobs:bulk", Scope.READ, {200: BulkDone}, body=Bulk, errors=(409,), examples=EXAMPLES)
 async def bulk(request: Request, caller: Caller) -> Response:
     """Cancel, retry, delete, pin or unpin all jobs that a filter means.
 

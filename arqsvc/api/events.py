@@ -1,13 +1,13 @@
 """What happens: of one job at /api/v1/jobs/{id}/events, of all at /api/v1/events, both as SSE and as WebSocket."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
-from arqsvc.api.operation import operation, reply
+from arqsvc.api.operation import STREAM, operation, reply
 from arqsvc.api.problems import on_error
 from arqsvc.api.sockets import SNAPSHOT, Conversation, live, place_of, tell, until_gone
 from arqsvc.api.sse import EventStream
@@ -20,13 +20,16 @@ from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.record import FINAL
 from arqsvc.jobs.snapshot import Wanted
 
+EVENT_ID = r"^([0-9]{1,9}(\.[0-9]{1,9})?)?$"
+CURSOR = r"^([0-9]{1,19}-[0-9]{1,19}|now|snapshot)?$"
+
 
 class Behind(BaseModel):
     """The query of the stream of a job."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    after: str | None = None
+    after: str | None = Field(default=None, pattern=EVENT_ID)
     """The id behind which to begin, such as `3` or `3.17`; the header `Last-Event-ID` goes before it."""
     ticket: str | None = None
     """Instead of a key: what `POST /tickets` made."""
@@ -35,16 +38,20 @@ class Behind(BaseModel):
 class Following(Filter):
     """The query of the stream of all jobs: a filter, and where to begin."""
 
-    after: str | None = None
+    after: str | None = Field(default=None, pattern=CURSOR)
     """The cursor behind which to begin, such as `7312-40`; `now`, as without it; or `snapshot`. The header
     `Last-Event-ID` goes before it."""
     ticket: str | None = None
     """Instead of a key: what `POST /tickets` made."""
 
 
+def _last_seen(pattern: str) -> dict[str, str]:
+    return {"type": "string", "pattern": pattern, "description": "The id of the last event that was seen."}
+
+
 @operation(
-    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: "text/event-stream", 204: None},
-    query=Behind, errors=(404,), by_ticket=True,
+    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: STREAM, 204: None}, query=Behind,
+    headers={"Last-Event-ID": _last_seen(EVENT_ID)}, errors=(404,), by_ticket=True,
 )  # fmt: skip
 async def stream(request: Request, caller: Caller) -> Response:
     """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.
@@ -60,7 +67,10 @@ async def stream(request: Request, caller: Caller) -> Response:
     return EventStream(hub, lambda outbox: hub.follow(outbox, job.id, after), lambda event: event.id)
 
 
-@operation("events.follow", "GET", "/events", Scope.READ, {200: "text/event-stream"}, query=Following, by_ticket=True)
+@operation(
+    "events.follow", "GET", "/events", Scope.READ, {200: STREAM}, query=Following,
+    headers={"Last-Event-ID": _last_seen(CURSOR)}, by_ticket=True,
+)  # fmt: skip
 async def fleet(request: Request, caller: Caller) -> Response:
     """Stream what happens to all jobs of the project that fit a filter, in one order, as Server-Sent Events.
 
@@ -79,7 +89,7 @@ async def fleet(request: Request, caller: Caller) -> Response:
     )
 
 
-@operation("tickets.create", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False)
+@operation("events.ticket", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False)
 async def ticket(request: Request, caller: Caller) -> Response:
     """Make a ticket: for 60 seconds, `?ticket=` opens one event stream instead of a key, with the caller's scopes."""
     return reply(await make_ticket(caller), 201, {"Cache-Control": "no-store"})

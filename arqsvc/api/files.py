@@ -2,11 +2,13 @@
 
 import base64
 from datetime import UTC, datetime
+from http import HTTPStatus
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
@@ -19,11 +21,31 @@ from arqsvc.infra import Infra
 from arqsvc.infra.storage import Stored
 from arqsvc.jobs.files import FileRecord, file_row, find_file
 
+NAME = r"^([^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*)?$"
+"""What `check_name` asks of a name, but for its bytes; nothing stands for another name."""
+
 
 class Name(BaseModel):
     """The query of an upload."""
 
-    name: str | None = None
+    name: str | None = Field(default=None, max_length=255, pattern=NAME, description="What to call it.")
+
+
+class _Content(FileResponse):
+    """A file, or the part of it that is asked for; a `Range` that cannot be read is left aside, as RFC 9110 has it."""
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []
+        except RangeNotSatisfiable as error:
+            raise HTTPException(
+                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+                f"the file has {file_size:,} bytes, and none in this range",
+                headers={"Content-Range": f"bytes */{file_size}"},
+            ) from error
 
 
 INLINE = ("text/html", "image/svg+xml", "application/json")
@@ -32,6 +54,7 @@ INLINE = ("text/html", "image/svg+xml", "application/json")
 
 @operation(
     "files.upload", "POST", "/files", Scope.SUBMIT, {201: File}, query=Name, body="application/octet-stream",
+    body_needed=False,
     errors=(413, 507),
 )  # fmt: skip
 async def upload(request: Request, caller: Caller) -> Response:
@@ -73,7 +96,7 @@ async def download(request: Request, caller: Caller) -> Response:
     if known & {headers["ETag"], "*"}:
         return Response(status_code=304, headers=headers)
     shown = file.media_type.startswith(INLINE)
-    return FileResponse(
+    return _Content(
         path,
         headers=headers,
         media_type=file.media_type,

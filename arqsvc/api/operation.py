@@ -15,18 +15,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from arqsvc.api.audit import note
-from arqsvc.api.bodies import BODY_LIMIT_BYTES
+from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json
 from arqsvc.api.gate import authenticate, headers_of
 from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.problems import fault
 from arqsvc.api.tickets import admit
+from arqsvc.errors import InvalidParams
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 NOBODY = Caller(UUID(int=0), "", "nobody", frozenset(), None)
 """Who calls a public operation."""
 Answers = Mapping[int, type[BaseModel] | str | None]
 """By status: the type of the JSON body, the media type of another body, or None for no body."""
+ALWAYS = (401, 403, 422, 429, 503)
+"""Statuses of problems that every operation may answer."""
+TAG = "tag."
+"""How the names of query parameters begin that filter by a tag, where there are `tags` in the query."""
+STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,13 @@ class Operation:
     """The type of the JSON body, or the media type of another body."""
     body_needed: bool = True
     query: type[BaseModel] | None = None
+    """The parameters of the query; others are refused, unless its config lets `extra` in."""
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Request headers that it heeds, each with a JSON Schema that has a description."""
     public: bool = False
     """Whether it needs no key."""
     errors: tuple[int, ...] = ()
-    """Statuses of problems that it may answer beside those that every operation may: 401, 403, 422, 429, 503."""
+    """Statuses of problems that it may answer beside those that every operation may, `ALWAYS`."""
     by_ticket: bool = False
     """Whether `?ticket=` lets a caller in as well."""
     body_limit_bytes: int = BODY_LIMIT_BYTES
@@ -82,17 +91,41 @@ class Operation:
         return answer
 
     async def _once_or_more(self, request: Request, caller: Caller) -> Response:
+        self._check_query(request)
+        if isinstance(self.body, type):
+            check_is_json(request)
         if HEADER in request.headers and self.method in {"POST", "PATCH"}:
-            if not self.repeatable or isinstance(self.body, str):
+            if not self.keeps:
                 raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
             return await once(request, caller, self.body_limit_bytes, lambda: self._do(request, caller))
         return await self._do(request, caller)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it takes an `Idempotency-Key`."""
+        return self.repeatable and self.method in {"POST", "PATCH"} and not isinstance(self.body, str)
 
     async def _do(self, request: Request, caller: Caller) -> Response:
         answer = await self.handler(request, caller)
         if self.audited and self.method != "GET":
             await note(caller, self.name, request)
+        if request.method == "HEAD" and self.answers.get(answer.status_code) == STREAM:  # its body would never end
+            return Response(status_code=answer.status_code, media_type=STREAM)
         return answer
+
+    def _check_query(self, request: Request) -> None:
+        """Refuse a parameter that it does not know: a filter with a slip of the pen would mean everything."""
+        if not request.query_params or (self.query and self.query.model_config.get("extra") == "allow"):
+            return
+        fields = self.query.model_fields if self.query else {}
+        known = {field.alias or name for name, field in fields.items()}
+        by_tag = TAG if "tags" in known else ()
+        if unknown := [name for name in request.query_params if name not in known and not name.startswith(by_tag)]:
+            has = f"It takes: {', '.join(sorted(known))}." if known else "It takes none."
+            raise InvalidParams(
+                f"There is no query parameter {unknown[0][:100]!r} here. {has}",
+                errors=[{"pointer": f"/{name[:100]}", "detail": "is not a query parameter here"} for name in unknown],
+            )
 
 
 def operation(

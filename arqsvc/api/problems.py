@@ -33,7 +33,7 @@ def invalid(error: ValidationError, *, at: str = "") -> InvalidParams:
     """Return pydantic's faults as one error, each with a JSON Pointer below `at`."""
     faults = [
         {
-            "pointer": at + "".join(f"/{_escaped(part)}" for part in fault["loc"]),
+            "pointer": at + "".join(f"/{escaped(part)}" for part in fault["loc"]),
             "detail": fault["msg"].removeprefix("Value error, "),
         }
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
@@ -48,7 +48,8 @@ def fault(pointer: str, detail: str) -> InvalidParams:
     return InvalidParams(f"{pointer}: {detail}", errors=[{"pointer": pointer, "detail": detail}])
 
 
-def _escaped(part: str | int) -> str:
+def escaped(part: str | int) -> str:
+    """Return a member's name, or an index, as a part of a JSON Pointer."""
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
@@ -107,13 +108,14 @@ def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict
 async def describe(request: Request) -> Response:
     """GET /problems/{code}: what a problem's type means, in words."""
     code = request.path_params["code"]
-    for cls in _errors(ArqsvcError):
+    for cls in error_types():
         if cls.code == code:
             return PlainTextResponse(f"{cls.title} ({cls.status})\n\n{getdoc(cls)}\n")
     raise NotFound(f"There is no problem type {code!r}.")
 
 
-def _errors(cls: type[ArqsvcError]) -> Iterator[type[ArqsvcError]]:
+def error_types(cls: type[ArqsvcError] = ArqsvcError) -> Iterator[type[ArqsvcError]]:
+    """Yield an error with all below it in the tree."""
     yield cls
     for sub in cls.__subclasses__():
-        yield from _errors(sub)
+        yield from error_types(sub)

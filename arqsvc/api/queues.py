@@ -43,7 +43,7 @@ drain = _change("drain", QueueMode.DRAINING, "Take in no new jobs of a queue; th
 
 @operation(
     "queues.purge", "POST", "/queues/{queue}/purge", Scope.OPERATE, {200: QueuePurged},
-    body=Reason, body_needed=False, errors=(404,),
+    body=Reason, body_needed=False, errors=(404,), examples={"with a reason": {"reason": "wrong parameters"}},
 )  # fmt: skip
 async def purge(request: Request, caller: Caller) -> Response:
     """Cancel all that waits in a queue, of every project."""

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic import field_validator as validator
 from starlette.requests import Request
 
 from arqsvc.api.addresses import check_address
+from arqsvc.api.bodies import fitted
 from arqsvc.api.keys import Caller
-from arqsvc.api.problems import fault, invalid
+from arqsvc.api.problems import fault
 from arqsvc.contract import Warned
 from arqsvc.errors import NotFound, UnknownKind
 from arqsvc.infra import Infra
@@ -114,10 +115,7 @@ async def checked(
     """
     if said.queue is not None and said.queue not in queues:
         raise fault(f"{at}/queue", f"{said.queue[:64]!r} is not a queue. Queues: {', '.join(queues)}.")
-    try:
-        params = kind.model_validate(said.params)
-    except ValidationError as error:
-        raise invalid(error, at=f"{at}/params") from error
+    params = fitted(kind, said.params, at=f"{at}/params")
     for name in file_fields(kind):
         if (file := getattr(params, name)) is not None:
             await _check_file(file, caller, f"{at}/params/{name}")

@@ -23,11 +23,12 @@ from arqsvc.jobs.record import FINAL, JobRecord
 from arqsvc.jobs.waiting import needs_of
 
 DEDUPLICATED = "X-Deduplicated"
+PREFER = {"type": "string", "description": "`wait=10` waits so many seconds for the job's end, 60 at most."}
 
 
 @operation(
     "jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {200: Submitted, 202: Submitted}, body=Submission,
-    audited=False, errors=(404, 409, 413),
+    audited=False, errors=(404, 409, 413), headers={"Prefer": PREFER},
 )  # fmt: skip
 async def submit(request: Request, caller: Caller) -> Response:
     """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more.

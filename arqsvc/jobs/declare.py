@@ -1,7 +1,7 @@
 """Params (what a sender gives, and all a submitter must know), Result (what comes back), and @job."""
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar, get_args
 from uuid import UUID
@@ -71,6 +71,15 @@ class Limit:
             raise ValueError(f"{self}: a name has 1 to 255 characters, at_once and starts are 1 or more, per_s over 0")
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the work of a kind, as its progress names it."""
+
+    name: str
+    unit: str | None = None
+    """What is counted in it, such as `bytes`; None where nothing is."""
+
+
 class Params(_Message):
     """What a sender gives. A subclass declares a kind of job; its docstring says what the job does.
 
@@ -78,7 +87,8 @@ class Params(_Message):
     After `soft_timeout_s` seconds (five sixths of `timeout_s` unless it is given) the coroutine is cancelled and may
     clean up, or return what it has; if it has not ended soon after `timeout_s` it is given up. `no_progress_s` is the
     longest time in which it may tell no progress; `memory_bytes` is the ceiling of each of its computations instead of
-    the worker's.
+    the worker's. `steps` are those that its progress tells, in their order; a run may leave some out. `examples` are
+    parameters that are accepted as they stand, for people who read what a kind takes.
 
     class Summarise(Params, kind="genomes.summarise", result=Summary, queue="downloads", timeout_s=3600): ...
     """
@@ -92,6 +102,8 @@ class Params(_Message):
     no_progress_s: ClassVar[float | None] = None
     memory_bytes: ClassVar[int | None] = None
     retries: ClassVar[Retries] = Retries()
+    steps: ClassVar[tuple[Step, ...]] = ()
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()
 
     def __init_subclass__(
         cls,
@@ -105,6 +117,8 @@ class Params(_Message):
         no_progress_s: float | None = None,
         memory_bytes: int | None = None,
         retries: Retries | None = None,
+        steps: tuple[Step, ...] = (),
+        examples: tuple[Mapping[str, Any], ...] = (),
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
@@ -118,6 +132,7 @@ class Params(_Message):
         cls.soft_timeout_s = timeout_s * SOFT if soft_timeout_s is None else soft_timeout_s
         cls.no_progress_s, cls.memory_bytes = no_progress_s, memory_bytes
         cls.retries = retries or Retries()
+        cls.steps, cls.examples = steps, examples
 
     def needs(self) -> "tuple[Params, ...]":
         """Return the jobs that are submitted with this one, and must succeed before it begins; by default none."""

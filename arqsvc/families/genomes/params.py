@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from arqsvc.bio.accession import Kind, parse
-from arqsvc.jobs.declare import FileId, Params, Result, Retries
+from arqsvc.jobs.declare import FileId, Params, Result, Retries, Step
 
 GeneticCode = Literal[
     1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33
@@ -80,6 +80,8 @@ class Download(
     queue="downloads",
     timeout_s=6 * 3600,
     retries=Retries(tries=4, first_s=4, cap_s=120, outage_s=3600),
+    steps=(Step("resolve"), Step("download", "bytes"), Step("verify", "bytes"), Step("complete")),
+    examples=({"accession": "NC_000932.1"}, {"accession": "GCF_000005845.2", "format": "fasta"}),
 ):
     """Fetch a nucleotide record or an assembly from NCBI, and verify it."""
 
@@ -125,8 +127,25 @@ class Analyze(
     queue="analysis",
     timeout_s=3600,
     retries=Retries(tries=3, first_s=2, cap_s=60),
+    steps=(
+        Step("codon analysis"),
+        Step("gene analysis"),
+        Step("genome statistics"),
+        Step("validation"),
+        Step("visualization"),
+        Step("complete"),
+    ),
+    examples=({"accession": "NC_000932.1"}, {"accession": "NC_000913.3", "genetic_code": 11}),
 ):
     """Measure, validate and draw an annotated genome: a GenBank flat file, plain or gzip, or an accession."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {name: {"type": "string"}}, "required": [name]} for name in ("file_id", "accession")
+            ]
+        }
+    )
 
     file_id: FileId | None = None
     """The uploaded `.gb`, `.gbk` or `.gbff` file; null with `accession`."""
