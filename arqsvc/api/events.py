@@ -21,6 +21,7 @@ from arqsvc.jobs.record import FINAL
 from arqsvc.jobs.snapshot import Wanted
 
 EVENT_ID = r"^([0-9]{1,9}(\.[0-9]{1,9})?)?$"
+CURSOR = r"^([0-9]{1,19}-[0-9]{1,19}|now|snapshot)?$"
 
 
 class Behind(BaseModel):
@@ -37,19 +38,20 @@ class Behind(BaseModel):
 class Following(Filter):
     """The query of the stream of all jobs: a filter, and where to begin."""
 
-    after: str | None = None
+    after: str | None = Field(default=None, pattern=CURSOR)
     """The cursor behind which to begin, such as `7312-40`; `now`, as without it; or `snapshot`. The header
     `Last-Event-ID` goes before it."""
     ticket: str | None = None
     """Instead of a key: what `POST /tickets` made."""
 
 
-LAST = {"type": "string", "description": "The id of the last event that was seen; it goes before `?after=`."}
+def _last_seen(pattern: str) -> dict[str, str]:
+    return {"type": "string", "pattern": pattern, "description": "The id of the last event that was seen."}
 
 
 @operation(
-    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: STREAM, 204: None},
-    query=Behind, headers={"Last-Event-ID": {**LAST, "pattern": EVENT_ID}}, errors=(404,), by_ticket=True,
+    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: STREAM, 204: None}, query=Behind,
+    headers={"Last-Event-ID": _last_seen(EVENT_ID)}, errors=(404,), by_ticket=True,
 )  # fmt: skip
 async def stream(request: Request, caller: Caller) -> Response:
     """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.
@@ -66,8 +68,8 @@ async def stream(request: Request, caller: Caller) -> Response:
 
 
 @operation(
-    "events.follow", "GET", "/events", Scope.READ, {200: STREAM},
-    query=Following, headers={"Last-Event-ID": LAST}, by_ticket=True,
+    "events.follow", "GET", "/events", Scope.READ, {200: STREAM}, query=Following,
+    headers={"Last-Event-ID": _last_seen(CURSOR)}, by_ticket=True,
 )  # fmt: skip
 async def fleet(request: Request, caller: Caller) -> Response:
     """Stream what happens to all jobs of the project that fit a filter, in one order, as Server-Sent Events.
@@ -87,7 +89,7 @@ async def fleet(request: Request, caller: Caller) -> Response:
     )
 
 
-@operation("tickets.create", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False)
+@operation("events.ticket", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False)
 async def ticket(request: Request, caller: Caller) -> Response:
     """Make a ticket: for 60 seconds, `?ticket=` opens one event stream instead of a key, with the caller's scopes."""
     return reply(await make_ticket(caller), 201, {"Cache-Control": "no-store"})

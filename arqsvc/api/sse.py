@@ -51,9 +51,6 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell what comes until the outbox is closed."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if scope["method"] == "HEAD":
-            await send({"type": "http.response.body"})
-            return
         with self._hub.opened() as outbox:
             async with task_group() as group:
                 tasks = [group.create_task(_until_gone(receive, outbox))]

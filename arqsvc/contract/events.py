@@ -60,7 +60,11 @@ class StateEvent(Answer):
     """Where in the story of its job it stands; `Last-Event-ID` and `after` take it."""
     type: Literal["state"]
     job_id: UUID
+    kind: str
+    queue: str
+    tags: dict[str, str] | None
     ts: datetime
+    cursor: str | None
     data: StateChange
 
 
@@ -70,7 +74,11 @@ class ProgressEvent(Answer):
     id: str
     type: Literal["progress"]
     job_id: UUID
+    kind: str
+    queue: str
+    tags: dict[str, str] | None
     ts: datetime
+    cursor: str | None
     data: Progress
 
 

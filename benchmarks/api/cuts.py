@@ -139,7 +139,7 @@ async def submit(at: Stage, number: int) -> list[str]:
     async with open_db(at.database_url), open_redis(at.redis_url) as redis:
         queue = JobQueue(redis)
         while len(ids) < number:
-            batch = [Stroll(steps=1, pause_s=0.01) for _ in range(min(BATCH, number - len(ids)))]
+            batch = [Stroll(turns=1, pause_s=0.01) for _ in range(min(BATCH, number - len(ids)))]
             ids += map(str, await queue.submit_all(batch, project=PROJECT))
             await asyncio.sleep(PAUSE_S)
     return ids

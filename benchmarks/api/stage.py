@@ -43,16 +43,16 @@ class Strolled(Result):
 
 
 class Stroll(Params, kind="bench.stroll", result=Strolled, queue=QUEUE):
-    """Go so many steps, and tell of each."""
+    """Take so many turns, and tell of each."""
 
-    steps: int
+    turns: int
     pause_s: float
 
 
 @job(Stroll)
 async def stroll(ctx: JobContext, params: Stroll) -> Strolled:
-    for step in range(params.steps):
-        await ctx.progress(f"step {step}", step, params.steps)
+    for step in range(params.turns):
+        await ctx.progress(f"step {step}", step, params.turns)
         await asyncio.sleep(params.pause_s * random.random() * 2)
     return Strolled()
 

@@ -32,7 +32,7 @@ CHANGES = 4
 
 async def submitted(at: Stage, jobs: int) -> list[str]:
     async with open_db(at.database_url), open_redis(at.redis_url) as redis:
-        batch = [Stroll(steps=3, pause_s=0.3) for _ in range(jobs)]
+        batch = [Stroll(turns=3, pause_s=0.3) for _ in range(jobs)]
         ids = await JobQueue(redis).submit_all(batch, project=PROJECT, options=Options(delay_s=LATER_S))
     return list(map(str, ids))
 

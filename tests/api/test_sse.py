@@ -110,11 +110,3 @@ async def test_who_reads_again_after_too_much_came_is_told_the_last_id(request_:
         last = told.rpartition(b'{"id":"')[2].partition(b'"')[0]
         said += await received(client, last) if last not in said else b""
         assert last in said
-
-
-async def test_a_look_at_a_stream_opens_none() -> None:
-    hub = EventHub(ArqRedis())
-    async with served(hub, fill) as client:
-        await asyncio.get_running_loop().sock_sendall(client, asks().replace(b"GET", b"HEAD"))
-        assert b"text/event-stream" in await received(client, b"\r\n\r\n")
-        assert hub.streams == 0
