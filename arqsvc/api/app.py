@@ -41,7 +41,7 @@ from arqsvc.api import (
     workers,
 )
 from arqsvc.api.gate import Gate, gate_of
-from arqsvc.api.methods import on_wrong_method
+from arqsvc.api.methods import on_wrong_method, refusals
 from arqsvc.api.openapi import OpenApi
 from arqsvc.api.sites import cors
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
@@ -120,8 +120,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
 
     described = OpenApi(OPERATIONS, params, known_queues(params, settings.routed))
     seen = observed.Seen()
+    routes = [each.route() for each in OPERATIONS]
     api = [
-        *(each.route() for each in OPERATIONS),
+        *refusals(routes),
+        *routes,
         WebSocketRoute("/jobs/{id}/events", events.socket),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
