@@ -19,6 +19,11 @@ def bind(**facts: Any) -> None:
     _bound.set({**(_bound.get() or {}), **facts})
 
 
+def extras(record: logging.LogRecord) -> list[str]:
+    """Return the facts in a record's `extra`, each as `name=value`."""
+    return [f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD]
+
+
 class JsonLines(logging.Formatter):
     """A record as one JSON object: time, level, logger, message, the bound facts and those in `extra`."""
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from arqsvc.api.keys import KeyKind, create_secret
 from arqsvc.cli.instance import listening_on, serving
 from arqsvc.client.wire import Wire
 from arqsvc.jobs.declare import Params
-from arqsvc.jobs.events import EventHub
+from arqsvc.jobs.hub import EventHub
 from arqsvc.settings import Settings
 from tests.flow.kinds import PARAMS
 
@@ -34,9 +35,13 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, params: Mapping[str, type[Params]] = PARAMS) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, params: Mapping[str, type[Params]] = PARAMS, *, buffer_bytes: int | None = None
+) -> AsyncIterator[Service]:
     """Run the API in this process, by default with the kinds of `tests.flow.kinds`."""
     with listening_on("127.0.0.1", 0) as listening:
+        if buffer_bytes:  # what a reader may leave unread before the API notices
+            listening.setsockopt(SOL_SOCKET, SO_SNDBUF, buffer_bytes)
         app = create_app(settings, params)
         async with serving(app, listening) as url:
             key = await create_secret(KeyKind.KEY, project="tester", name="test")

@@ -69,10 +69,24 @@ the same body gets the first answer again, another body is refused with 422, and
 
 ## Events
 
-Server-Sent Events and WebSocket carry the same messages, `{id, type, job_id, ts, data}`, at the same addresses. After a
-cut, go on from the last id with `Last-Event-ID` (browsers do so by themselves) or `?after=`: nothing is left out and
-nothing comes twice. The end of a job ends its stream, a WebSocket with the code 1000. `webhooks` below describes each
-type of message.
+Server-Sent Events and WebSocket carry the same messages, `{id, type, job_id, kind, queue, tags, ts, cursor, data}`, at
+the same addresses: of one job at `/jobs/{id}/events`, of all that fit a filter at `/events`, in one order. After a cut,
+go on from the last id with `Last-Event-ID` (browsers do so by themselves) or `?after=`: nothing is left out and nothing
+comes twice. The end of a job ends its stream, a WebSocket with the code 1000. `webhooks` below describes each type of
+message.
+
+A stream of `/events` says with `hello` where it begins. Where what came behind its cursor is not kept any more, or is
+more than 10,000 changes, it begins with `reset`: how many jobs are in each state, and the newest 500 that have not
+ended. A silent stream sends a comment, or a ping, each 15 s. A reader that does not read is cut off, with an event
+`cut` or the code 1013, and the last id; it goes on behind that.
+
+One WebSocket at `/events` follows many jobs. It is told `{"follow": {"jobs": {"ID": "AFTER"}}}` (an empty text begins
+at the beginning), `{"unfollow": ["ID"]}`, `{"filter": {"kind": "genomes.*"}, "after": "CURSOR"}`, and
+`{"filter": null}` for an end of that. What is wrong with a message is answered by one of type `error` with a problem
+document.
+
+A page that cannot send a header makes a ticket, `POST /tickets`, and opens one stream with `?ticket=` within a
+minute. A key in a URL is refused.
 """.strip()
 
 TAGS: Mapping[str, str] = {

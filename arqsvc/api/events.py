@@ -1,116 +1,144 @@
-"""What happens to a job, as Server-Sent Events and as WebSocket, both at /api/v1/jobs/{id}/events."""
+"""What happens: of one job at /api/v1/jobs/{id}/events, of all at /api/v1/events, both as SSE and as WebSocket."""
 
-import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-
-from pydantic import BaseModel, Field
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
-from arqsvc.api.gate import authenticate
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
-from arqsvc.api.operation import STREAM, operation
-from arqsvc.api.problems import fault, on_error
+from arqsvc.api.operation import STREAM, operation, reply
+from arqsvc.api.problems import on_error
+from arqsvc.api.sockets import SNAPSHOT, Conversation, live, place_of, tell, until_gone
+from arqsvc.api.sse import EventStream
+from arqsvc.api.tickets import admit, make_ticket
+from arqsvc.contract import Ticket
 from arqsvc.errors import ArqsvcError
-from arqsvc.infra import Infra
-from arqsvc.jobs.events import Event, EventHub, EventId, follow
-from arqsvc.jobs.record import FINAL, JobRecord
+from arqsvc.jobs.events import Cursor
+from arqsvc.jobs.filters import Filter
+from arqsvc.jobs.hub import EventHub
+from arqsvc.jobs.record import FINAL
+from arqsvc.jobs.snapshot import Wanted
 
-PING_S = 15
-SEND_S = 60
-"""Seconds for which a reader may stand still."""
-NO_STORE = {"Cache-Control": "no-store"}
-RETRY_MS = 3000
 EVENT_ID = r"^([0-9]{1,9}(\.[0-9]{1,9})?)?$"
-TOLD_ALL = 1000
-"""WebSocket close code: the job has ended and all was told."""
+CURSOR = r"^([0-9]{1,19}-[0-9]{1,19}|now|snapshot)?$"
 
 
-AFTER = {"type": "string", "pattern": EVENT_ID, "description": "The id of the last event that was seen."}
+class Behind(BaseModel):
+    """The query of the stream of a job."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    after: str | None = Field(default=None, pattern=EVENT_ID)
+    """The id behind which to begin, such as `3` or `3.17`; the header `Last-Event-ID` goes before it."""
+    ticket: str | None = None
+    """Instead of a key: what `POST /tickets` made."""
 
 
-class After(BaseModel):
-    """The query of a stream of events."""
+class Following(Filter):
+    """The query of the stream of all jobs: a filter, and where to begin."""
 
-    after: str | None = Field(default=None, pattern=EVENT_ID, description="As `Last-Event-ID`, which goes before it.")
+    after: str | None = Field(default=None, pattern=CURSOR)
+    """The cursor behind which to begin, such as `7312-40`; `now`, as without it; or `snapshot`. The header
+    `Last-Event-ID` goes before it."""
+    ticket: str | None = None
+    """Instead of a key: what `POST /tickets` made."""
+
+
+def _last_seen(pattern: str) -> dict[str, str]:
+    return {"type": "string", "pattern": pattern, "description": "The id of the last event that was seen."}
 
 
 @operation(
-    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: STREAM, 204: None}, errors=(404,),
-    query=After, headers={"Last-Event-ID": AFTER},
+    "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: STREAM, 204: None}, query=Behind,
+    headers={"Last-Event-ID": _last_seen(EVENT_ID)}, errors=(404,), by_ticket=True,
 )  # fmt: skip
 async def stream(request: Request, caller: Caller) -> Response:
     """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.
 
-    The stream ends with the job; 204 when all was told before.
+    The stream ends with the job; 204 when all was told before. A reader that does not read is cut off with an event
+    `cut` that says the last id.
     """
     job = await find_job(request, caller)
-    after = _after(request, job)
+    after = place_of(_after(request), job.seq)
     if job.state in FINAL and after.seq == job.seq:
         return Response(status_code=204)
-    return EventSourceResponse(_as_sse(_story(request, job, after)), ping=PING_S, send_timeout=SEND_S, headers=NO_STORE)
+    hub = _hub(request)
+    return EventStream(hub, lambda outbox: hub.follow(outbox, job.id, after), lambda event: event.id)
 
 
-async def socket(websocket: WebSocket) -> None:
-    """The same story over a WebSocket, one envelope a message; closes with 1000 after the final state."""
+@operation(
+    "events.follow", "GET", "/events", Scope.READ, {200: STREAM}, query=Following,
+    headers={"Last-Event-ID": _last_seen(CURSOR)}, by_ticket=True,
+)  # fmt: skip
+async def fleet(request: Request, caller: Caller) -> Response:
+    """Stream what happens to all jobs of the project that fit a filter, in one order, as Server-Sent Events.
+
+    The filter is as in lists. A stream begins now and says with `hello` at which cursor; with `Last-Event-ID` or
+    `?after=`, a cursor, it begins behind that. Where what came behind it is not kept any more, or is more than 10,000
+    changes, it begins with `reset`, which holds a snapshot; with `?after=snapshot` it always does. Events of progress
+    have no id in this stream: who comes back does so behind the last change.
+    """
+    after = _after(request) or "now"
+    cursor = Cursor.parse(after) if after not in {"now", SNAPSHOT} else None
+    wanted, hub = Wanted(caller.project, live(Following.parse(request.query_params))), _hub(request)
+    return EventStream(
+        hub,
+        lambda outbox: hub.fleet.join(outbox, wanted, cursor, anew=after == SNAPSHOT),
+        lambda event: event.cursor,
+    )
+
+
+@operation("events.ticket", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False)
+async def ticket(request: Request, caller: Caller) -> Response:
+    """Make a ticket: for 60 seconds, `?ticket=` opens one event stream instead of a key, with the caller's scopes."""
+    return reply(await make_ticket(caller), 201, {"Cache-Control": "no-store"})
+
+
+async def job_socket(websocket: WebSocket) -> None:
+    """The story of a job over a WebSocket; closes with 1000 after the final state."""
     try:
-        caller = await authenticate(websocket)
-        caller.must(Scope.READ)
-        job = await find_job(websocket, caller)
-        after = _after(websocket, job)
+        job = await find_job(websocket, await _reader(websocket))
+        after = place_of(_after(websocket), job.seq)
     except ArqsvcError as error:
         await websocket.send_denial_response(await on_error(websocket, error))
         return
     await websocket.accept()
-    async with asyncio.TaskGroup() as group:
-        telling = group.create_task(_tell(websocket, _story(websocket, job, after)))
-        hearing = group.create_task(_until_gone(websocket))
-        await asyncio.wait([telling, hearing], return_when=asyncio.FIRST_COMPLETED)
-        telling.cancel()
-        hearing.cancel()
+    hub = _hub(websocket)
+    with hub.opened() as outbox:
+        if job.state in FINAL and after.seq == job.seq:
+            outbox.ended(job.id)
+        else:
+            hub.follow(outbox, job.id, after)
+        await tell(websocket, outbox, until_gone(websocket, outbox))
 
 
-async def _tell(websocket: WebSocket, story: AsyncGenerator[Event, None]) -> None:
-    async with aclosing(story):
-        try:
-            async for event in story:
-                await websocket.send_text(json.dumps(event.envelope()))
-            await websocket.close(TOLD_ALL)
-        except WebSocketDisconnect:
-            return
+async def fleet_socket(websocket: WebSocket) -> None:
+    """A WebSocket that follows the jobs, and as much of the fleet, as its client says (`sockets.Message`)."""
+    try:
+        caller = await _reader(websocket)
+    except ArqsvcError as error:
+        await websocket.send_denial_response(await on_error(websocket, error))
+        return
+    await websocket.accept()
+    hub = _hub(websocket)
+    with hub.opened(single=False) as outbox:
+        await tell(websocket, outbox, Conversation(hub, outbox, caller).hear(websocket))
 
 
-async def _until_gone(websocket: WebSocket) -> None:
-    """Return once the client has left; what it says is not heard."""
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        continue
+async def _reader(websocket: WebSocket) -> Caller:
+    caller = await admit(websocket)
+    caller.must(Scope.READ)
+    return caller
 
 
-def _after(connection: HTTPConnection, job: JobRecord) -> EventId:
-    text = connection.headers.get("last-event-id") or connection.query_params.get("after")
-    after = EventId.parse(text) if text else EventId(0)
-    if after.seq > job.seq:
-        raise fault("/after", f"{text} is beyond the newest event of this job, {job.seq}.")
-    return after
+def _after(connection: HTTPConnection) -> str | None:
+    return connection.headers.get("last-event-id") or connection.query_params.get("after")
 
 
-def _story(connection: HTTPConnection, job: JobRecord, after: EventId) -> AsyncGenerator[Event, None]:
-    infra: Infra = connection.app.state.infra
+def _hub(connection: HTTPConnection) -> EventHub:
     hub: EventHub = connection.app.state.hub
-    return follow(hub, infra.redis, job.id, after)
+    return hub
 
 
-async def _as_sse(story: AsyncGenerator[Event, None]) -> AsyncIterator[ServerSentEvent]:
-    async with aclosing(story):
-        async for event in story:
-            yield ServerSentEvent(
-                json.dumps(event.envelope()), event=event.type, id=str(event.id), retry=RETRY_MS, sep="\n"
-            )
-
-
-OPERATIONS = (stream,)
+OPERATIONS = (stream, fleet, ticket)

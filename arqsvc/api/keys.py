@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -30,6 +30,7 @@ class KeyKind(StrEnum):
     KEY = "key"
     LINK = "link"
     SESSION = "session"
+    TICKET = "ticket"
 
 
 class Scope(StrEnum):
@@ -171,6 +172,17 @@ async def take_link(secret: str) -> tuple[KeyRecord, str]:
     )
 
 
+async def take_ticket(secret: str) -> Caller | None:
+    """Use up a ticket; returns whom it stands for, or None if it is none, or none any more."""
+    found = await rows(
+        """WITH used AS (DELETE FROM api_key WHERE digest = $1 AND kind = 'ticket'
+            RETURNING id, project, name, scopes, per_minute, expires_at > now() AS good)
+        SELECT id, project, name, scopes, per_minute FROM used WHERE good""",
+        [digest(secret)],
+    )
+    return _caller(found[0]) if found else None
+
+
 async def find(digest: str, kind: KeyKind) -> Caller | None:
     """Return the secret of this kind and digest, unless it has expired; one statement, as every request asks for it."""
     found = await rows(
@@ -178,6 +190,8 @@ async def find(digest: str, kind: KeyKind) -> Caller | None:
         WHERE digest = $1 AND kind = $2 AND (expires_at IS NULL OR expires_at > now())""",
         [digest, kind.value],
     )
-    if not found:
-        return None
-    return Caller(**{**found[0], "scopes": frozenset(map(Scope, json.loads(found[0]["scopes"])))})
+    return _caller(found[0]) if found else None
+
+
+def _caller(row: Mapping[str, Any]) -> Caller:
+    return Caller(**{**row, "scopes": frozenset(map(Scope, json.loads(row["scopes"])))})

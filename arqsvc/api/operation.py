@@ -20,6 +20,7 @@ from arqsvc.api.gate import authenticate, headers_of
 from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.problems import fault
+from arqsvc.api.tickets import admit
 from arqsvc.errors import InvalidParams
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
@@ -58,6 +59,8 @@ class Operation:
     """Whether it needs no key."""
     errors: tuple[int, ...] = ()
     """Statuses of problems that it may answer beside those that every operation may, `ALWAYS`."""
+    by_ticket: bool = False
+    """Whether `?ticket=` lets a caller in as well."""
     body_limit_bytes: int = BODY_LIMIT_BYTES
     """Largest JSON body."""
     repeatable: bool = True
@@ -80,7 +83,7 @@ class Operation:
         """Let in who may, and do it."""
         if self.public:
             return await self.handler(request, NOBODY)
-        caller = await authenticate(request)
+        caller = await (admit if self.by_ticket else authenticate)(request)
         if self.scope:
             caller.must(self.scope)
         answer = await self._once_or_more(request, caller)

@@ -6,8 +6,8 @@ from typing import Any
 from arqsvc.contract import Attempt, File, Job, Progress
 from arqsvc.contract import Need as ShownNeed
 from arqsvc.infra import Infra
-from arqsvc.jobs.events import PROGRESS, latest_progress
 from arqsvc.jobs.files import FileRecord
+from arqsvc.jobs.progress import PROGRESS, latest_progress
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 from arqsvc.jobs.waiting import Need, needs_of
 
@@ -63,7 +63,7 @@ def shown_job(
         cancel_requested_at=job.cancel_requested_at,
         cancel_reason=job.cancel_reason,
         needs=[ShownNeed(id=need.id, kind=need.kind, state=need.state.value) for need in needs],
-        attempts=[_attempt(attempt) for attempt in (*attempts, *_running(job))],
+        attempts=[shown_attempt(attempt) for attempt in (*attempts, *_running(job))],
         files=[shown_file(file) for file in files],
     )
 
@@ -75,7 +75,14 @@ def _running(job: JobRecord) -> list[AttemptRecord]:
     return [AttemptRecord(number=job.attempt, worker=job.worker, started_at=job.attempted_at)]
 
 
-def _attempt(attempt: AttemptRecord) -> Attempt:
+async def shown_attempts(job: JobRecord) -> list[Attempt]:
+    """Return the attempts of a job, the one that runs included."""
+    ended = await AttemptRecord.filter(job_id=job.id).order_by("number")
+    return [shown_attempt(attempt) for attempt in (*ended, *_running(job))]
+
+
+def shown_attempt(attempt: AttemptRecord) -> Attempt:
+    """Return one attempt; its traceback stays with the operator."""
     return Attempt(
         number=attempt.number,
         worker=attempt.worker,

@@ -16,7 +16,7 @@ from arqsvc.api.operation import operation, reply
 from arqsvc.contract import Answer
 from arqsvc.errors import Conflict
 from arqsvc.infra import Infra
-from arqsvc.jobs.events import latest_progress
+from arqsvc.jobs.progress import latest_progress
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import JobRecord, State
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from arqsvc.infra.supervise import task_group
-from arqsvc.jobs.events import Event, EventId, follow
+from arqsvc.jobs.events import Event, EventId
+from arqsvc.jobs.hub import follow
 from arqsvc.jobs.record import JobRecord
 
 LONGEST_S = 60
@@ -49,7 +50,7 @@ async def _until(request: Request, job: UUID, after: EventId, happened: Callable
     """Follow a job from an event on until one of which `happened` is true, or its end."""
 
     async def follow_it() -> None:
-        async with aclosing(follow(request.app.state.hub, request.app.state.infra.redis, job, after)) as story:
+        async with aclosing(follow(request.app.state.hub, job, after)) as story:
             async for event in story:
                 if happened(event):
                     return

@@ -8,6 +8,7 @@ import click
 from arqsvc import __version__
 from arqsvc.cli.command import JSON, LOG_FILE, LOG_LEVEL, STATE, run
 from arqsvc.cli.keys import keys
+from arqsvc.cli.operate import COMMANDS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -227,11 +228,12 @@ def queues_list(as_json: bool, **given: Any) -> None:
 def _queue_command(verb: str, said: str) -> None:
     @queues.command(verb, help=said)
     @click.argument("queue")
+    @JSON
     @STATE
-    def command(queue: str, **given: Any) -> None:
+    def command(queue: str, as_json: bool, **given: Any) -> None:
         from arqsvc.cli.queues import change as main
 
-        run(main, verb, queue, **given)
+        run(main, verb, queue, as_json, **given)
 
 
 _queue_command("pause", "Start nothing more of a queue; what runs goes on, new jobs are taken in.")
@@ -242,12 +244,14 @@ _queue_command("drain", "Take in no new jobs; what is there is done.")
 @queues.command("purge")
 @click.argument("queue")
 @click.option("--reason", help="Why; it is kept with each job.")
+@JSON
 @STATE
-def queues_purge(queue: str, reason: str | None, **given: Any) -> None:
+def queues_purge(queue: str, reason: str | None, as_json: bool, **given: Any) -> None:
     """Cancel all that waits in a queue; what runs goes on."""
     from arqsvc.cli.queues import purge as main
 
-    run(main, queue, reason, **given)
+    run(main, queue, reason, as_json, **given)
 
 
-commands.add_command(keys)
+for _command in (keys, *COMMANDS):
+    commands.add_command(_command)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -12,13 +13,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import SIGTERM
+from typing import Any
 
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret, is_key
+from arqsvc.api.sse import HEARTBEAT_S, SEND_S
 from arqsvc.errors import CannotStart, ChildDied
 from arqsvc.families import load_params, load_settings
 from arqsvc.infra.db import applied_migrations, migrate, own_migrations
@@ -35,6 +39,7 @@ CLIENT_FILE = "client.json"
 SHUTDOWN_S = 3
 """Seconds that open requests get once the API is told to stop."""
 KILL_S = 20.0
+MOST_FILES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +115,14 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
+        http=_Connection,
         ws="auto",
-        ws_max_size=4096,
+        ws_max_size=64 * 1024,
+        ws_ping_interval=HEARTBEAT_S,
+        ws_ping_timeout=SEND_S,
+        ws_per_message_deflate=False,  # its windows take more memory than all else of a stream
     )
+    _allow_many_connections()
     server = _Server(config)
     async with app.router.lifespan_context(app), task_group() as group:
         task = group.create_task(server.serve(sockets=[listening]))
@@ -121,7 +131,24 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         try:
             yield _address(listening)
         finally:
+            app.state.hub.stop()
             server.should_exit = True
+
+
+def _allow_many_connections() -> None:
+    """Let this process open as many files as it may: each stream is one, and 1,024 are what many systems begin with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class _Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn takes the one that is installed
+    """A connection whose requests may break it: closing one waits for a reader that does not read."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
 
 
 class _Server(uvicorn.Server):

@@ -1,6 +1,8 @@
 """`arqsvc queues`: what the queues hold, and what an operator does with one."""
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 from rich.table import Table
@@ -19,26 +21,31 @@ async def list_queues(settings: Settings, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(queues, indent=2))
         return 0
+    print_table(queues_table(queues))
+    return 0
+
+
+def queues_table(queues: Sequence[Mapping[str, Any]]) -> Table:
+    """Return queues as a table."""
     table = Table(*COLUMNS, box=None)
     for one in queues:
         numbers = (one["queued"], one["running"], one["scheduled"], one["blocked"])
         rates = (f"{one['oldest_s']:.0f} s", f"{one['in_per_s']:.2f}", f"{one['out_per_s']:.2f}")
         table.add_row(one["queue"], one["mode"], *(f"{n:,}" for n in numbers), *rates, str(one["workers"]))
-    print_table(table)
-    return 0
+    return table
 
 
-async def change(settings: Settings, verb: str, queue: str) -> int:
+async def change(settings: Settings, verb: str, queue: str, as_json: bool) -> int:
     """Pause, resume or drain a queue, and print what it does then."""
     async with client_of(settings) as client:
         done = await client.change_queue(queue, verb)
-    click.echo(f"{done['queue']} {done['mode']}")
+    click.echo(json.dumps(done) if as_json else f"{done['queue']} {done['mode']}")
     return 0
 
 
-async def purge(settings: Settings, queue: str, reason: str | None) -> int:
+async def purge(settings: Settings, queue: str, reason: str | None, as_json: bool) -> int:
     """Cancel all that waits in a queue, and print how much that was."""
     async with client_of(settings) as client:
         done = await client.purge(queue, reason)
-    click.echo(f"{done['queue']}: {done['purged']:,} jobs cancelled")
+    click.echo(json.dumps(done) if as_json else f"{done['queue']}: {done['purged']:,} jobs cancelled")
     return 0

@@ -259,3 +259,9 @@ async def rows(sql: str, values: Sequence[Any] = ()) -> Sequence[Mapping[str, An
         return [dict(row) for row in await connection.fetch(sql, *values)]
     found: Sequence[Mapping[str, Any]] = await Tortoise.get_connection(LEDGER).execute_query_dict(sql, list(values))
     return found
+
+
+async def searched(sql: str, values: Sequence[Any] = ()) -> Sequence[Mapping[str, Any]]:
+    """Run one statement that only reads, planned by the statistics: a filter may find few rows or all."""
+    found: Sequence[Mapping[str, Any]] = await Tortoise.get_connection("default").execute_query_dict(sql, list(values))
+    return found

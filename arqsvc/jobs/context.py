@@ -1,6 +1,7 @@
 """JobContext: all that a running job may reach."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from arqsvc.infra.pool import Usage
 from arqsvc.infra.storage import ScratchFolder, Storage, Stored
 from arqsvc.jobs import ledger
 from arqsvc.jobs.children import Children, Computation
-from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.files import FileRecord, file_row, find_file
+from arqsvc.jobs.joblog import JobLog
+from arqsvc.jobs.progress import ProgressWriter
 from arqsvc.jobs.record import JobRecord
 from arqsvc.jobs.run import Interruption, Run
 from arqsvc.jobs.waiting import needs_of
@@ -77,6 +79,7 @@ class JobContext:
     storage: Storage
     _scratch: ScratchFolder
     _family_settings: Mapping[type[BaseModel], BaseModel]
+    _log: JobLog
     _run: Run
     _children: Children
     _memory_bytes: int
@@ -127,6 +130,10 @@ class JobContext:
     async def progress(self, step: str, done: float, total: float = 1.0, unit: str | None = None) -> None:
         """Tell followers where the work stands: `done` of `total` units, in this step."""
         self._progress.note(step, done, total, unit)
+
+    def log(self, message: str, level: int = logging.INFO) -> None:
+        """Add a line to the job's log, which its submitter reads; what the job logs by `logging` goes there too."""
+        self._log.add(self._run, level, message)
 
     def configured(self, settings: type[S]) -> S:
         """Return the settings of a family, as they were read when the worker started."""

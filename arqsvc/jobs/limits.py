@@ -7,6 +7,8 @@ then one every `per_s / starts` seconds). Who asks holds a lock by the names of 
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from arqsvc.infra.db import rows, transaction
@@ -50,6 +52,21 @@ async def take(bounds: Sequence[Limit]) -> bool:
                 [bound.name, bound.per_s / bound.starts],
             )
     return True
+
+
+async def full(bounds: Sequence[Limit]) -> tuple[Limit, datetime | None] | None:
+    """Return the first of these limits that lets no more jobs begin now; None where each has room.
+
+    With it goes when the next may begin, where that is a matter of time.
+    """
+    for bound in bounds:
+        if bound.at_once and not await _room(replace(bound, starts=None), 1):
+            return bound, None
+        if bound.starts and not await _room(replace(bound, at_once=None), 1):
+            found = await rows("SELECT next_at FROM rate WHERE name = $1", [bound.name])
+            early = timedelta(seconds=bound.per_s - bound.per_s / bound.starts)
+            return bound, found[0]["next_at"] - early if found else None
+    return None
 
 
 async def _room(bound: Limit, most: int) -> int:

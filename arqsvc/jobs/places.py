@@ -30,7 +30,7 @@ AHEAD = 60
 """Turns for which one step of priority lets a job stand ahead of others."""
 MOST_URGENT = 10
 BEHIND_MOST = 10_000
-"""As far as `position` counts."""
+"""As far as `ahead` counts."""
 
 _AHEAD = f"{AHEAD}::float8"
 _FRONT = f"""LATERAL (SELECT coalesce((SELECT at FROM turn WHERE turn.queue = flow.queue), 0) AS at OFFSET 0) turn,
@@ -86,16 +86,19 @@ def fronted(jobs: str) -> str:
     return f"SELECT flow.id, front.at - {_AHEAD} * flow.priority AS place FROM ({jobs}) flow, {_FRONT}"
 
 
-async def position(job: UUID) -> int | None:
-    """Return how many queued jobs of its queue stand before this one, at most 10,000; None if it is not queued."""
+async def ahead(job: UUID) -> dict[str, int] | None:
+    """Return how many queued jobs of each kind stand before this one in its queue; None if it is not queued.
+
+    They are counted up to 10,000 in all.
+    """
     found = await rows(
-        f"""SELECT (SELECT count(*) FROM (
-                SELECT FROM generate_series(1, {MOST_URGENT}) step(priority), LATERAL (
-                    SELECT FROM job WHERE state = 'queued' AND job.queue = this.queue
+        f"""SELECT before.kind, count(before.kind) AS n FROM job this LEFT JOIN LATERAL (
+                SELECT each.kind FROM generate_series(1, {MOST_URGENT}) step(priority), LATERAL (
+                    SELECT kind FROM job WHERE state = 'queued' AND job.queue = this.queue
                         AND job.priority = step.priority AND (job.place, job.id) < (this.place, this.id)
-                    LIMIT {BEHIND_MOST}) ahead
-                LIMIT {BEHIND_MOST}) counted) AS n
-            FROM job this WHERE this.id = $1 AND this.state = 'queued'""",
+                    LIMIT {BEHIND_MOST}) each
+                LIMIT {BEHIND_MOST}) before ON true
+            WHERE this.id = $1 AND this.state = 'queued' GROUP BY before.kind ORDER BY before.kind""",
         [job],
     )
-    return int(found[0]["n"]) if found else None
+    return {row["kind"]: row["n"] for row in found if row["kind"]} if found else None

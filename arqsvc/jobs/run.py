@@ -10,9 +10,9 @@ from uuid import UUID
 
 from arqsvc.errors import JobFailed, NoProgress, Rejected, Retryable, SourceAway, Throttled, TimedOut
 from arqsvc.jobs.declare import Job, Result, Retries
-from arqsvc.jobs.events import ProgressWriter
 from arqsvc.jobs.ledger import Ending
 from arqsvc.jobs.move import Claimed
+from arqsvc.jobs.progress import ProgressWriter
 from arqsvc.jobs.record import State
 
 INTERNAL = {

@@ -23,9 +23,10 @@ from arqsvc.jobs import ledger, measured
 from arqsvc.jobs.children import Children
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Result
-from arqsvc.jobs.events import ProgressSender, ProgressWriter
+from arqsvc.jobs.joblog import JobLog, secrets_of
 from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.move import Claimed
+from arqsvc.jobs.progress import ProgressSender, ProgressWriter
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import State
 from arqsvc.jobs.recorder import Record, Recorder
@@ -73,6 +74,7 @@ class Runner:
         self.counts, self._children = means.counts, Children(means.pool, means.counts, means.infra.tracer)
         self._progress = ProgressSender(means.infra.redis)
         self.recorder = Recorder(queue, means.counts)
+        self.log = JobLog(secrets_of([means.infra.settings, *means.settings.values()]))
         self._runs: dict[UUID, Run] = {}
         """What was claimed here and whose end is not recorded yet."""
         self._open: dict[tuple[str, str | None], Run] = {}
@@ -84,7 +86,7 @@ class Runner:
     @property
     def loops(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """What must run for as long as attempts do."""
-        return [("progress", self._progress.run), ("recorder", self.recorder.run)]
+        return [("progress", self._progress.run), ("recorder", self.recorder.run), ("log", self.log.run)]
 
     async def alone(self) -> None:
         """Return once no coroutine goes on that was given up."""
@@ -220,10 +222,10 @@ class Runner:
         if claimed.shared:
             self._open[claimed.kind, claimed.shared] = run
         settings, begun_at = means.infra.settings, loop.time()
+        memory_bytes = (job and job.params.memory_bytes) or settings.child_memory_bytes
         context = JobContext(
             claimed.id, claimed.kind, claimed.project, claimed.attempt, claimed.checkpoint, settings, means.http,
-            means.infra.storage, scratch, means.settings, run, self._children,
-            (job and job.params.memory_bytes) or settings.child_memory_bytes,
+            means.infra.storage, scratch, means.settings, self.log, run, self._children, memory_bytes,
         )  # fmt: skip
 
         def ended(outcome: Outcome) -> None:
@@ -236,6 +238,7 @@ class Runner:
             self.left += 1
             ended(TimeoutError())
 
+        self.log.belongs_to(run)
         run.begin(Times.of(job, claimed, settings.cancel_grace_s), given_up)
         outcome: Outcome = Interrupted()
         try:
@@ -300,6 +303,7 @@ class Runner:
     ) -> None:
         """Have recorded how the attempt of one job ended."""
         peak, cpu_s = (context.peak_memory_bytes, context.cpu_s) if context else (None, None)
+        self.log.ended(member.id, member.attempt)
         files = _files(context.files) if context and end.state == State.SUCCEEDED else ()
         ended = Ended(member.id, member.attempt, end, kept, peak, cpu_s, files)
         done = partial(self._runs.pop, member.id, None)

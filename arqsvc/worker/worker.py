@@ -220,6 +220,7 @@ class WorkerProcess:
             try:
                 async with asyncio.timeout(AT_ONCE_S if insisted else LAST_ENDS_S):
                     await self._runner.recorder.idle()
+                    await self._runner.log.write()
             except TimeoutError:  # the lease sees to them
                 logger.error("some ends are not recorded", extra={"ends": self._runner.recorder.pending})
             with suppress(TimeoutError):

@@ -1,6 +1,7 @@
 """Kinds of jobs that end in every way there is."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import time
@@ -12,6 +13,7 @@ from arqsvc.errors import BadInput, Conflict, Retryable, Throttled
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import FileId, Job, Limit, Params, Result, Retries, job
 
+logger = logging.getLogger(__name__)
 QUICK = Retries(tries=3, first_s=0.05, cap_s=0.1)
 
 
@@ -368,6 +370,27 @@ async def retry_for(ctx: JobContext, params: RetryFor) -> Said:
     raise Retryable("not yet", delay_s=0.3)
 
 
+class Talk(Params, kind="test.talk", result=Said, queue="test", retries=QUICK):
+    """Log in every way there is, until a file exists."""
+
+    folder: Path
+    lines: int = 0
+
+
+@job(Talk)
+async def talk(ctx: JobContext, params: Talk) -> Said:
+    ctx.log(f"by the context, attempt {ctx.attempt}")
+    logger.debug("not worth telling")
+    logger.warning("by logging", extra={"reads": 7})
+    await asyncio.to_thread(logger.error, "in a %s", "thread")
+    logging.getLogger("httpx").warning("GET https://host/?api_key=x")
+    ctx.log(f"connect to {ctx.settings.redis_url.get_secret_value() if ctx.settings.redis_url else ''}")
+    for number in range(params.lines):
+        ctx.log(f"line {number}")
+    await ctx.compute(until_there, params.folder / "go")
+    return Said(text="talked")
+
+
 class Unserved(Params, kind="test.unserved", result=Said, queue="unserved"):
     """Wait for ever: no worker serves its queue."""
 
@@ -379,7 +402,7 @@ async def unserved(ctx: JobContext, params: Unserved) -> Said:
 
 ALL = (
     say, fail, wait, too_slow, step, eat, read, share, follow, follow_both, follow_on, linger, silent, count, hang,
-    one_of_two, paced, retry_for, unserved,
+    one_of_two, paced, retry_for, talk, unserved,
 )  # fmt: skip
 JOBS = {one.params.kind: one for one in ALL if isinstance(one, Job)}
 PARAMS = {kind: one.params for kind, one in JOBS.items()}

@@ -9,13 +9,14 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from arqsvc.contract import Event
 from tests.service import Service
 from tests.waiting import until
 
 
 async def by_sse(service: Service, job: str, after: str = "") -> list[dict[str, Any]]:
     headers = {"Last-Event-ID": after} if after else {}
-    async with service.http.stream("GET", f"/jobs/{job}/events", headers=headers) as answer:
+    async with service.http.stream("GET", f"/jobs/{job}/events", headers=headers, timeout=60) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = [line async for line in answer.aiter_lines()]
     return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
@@ -48,7 +49,7 @@ async def test_a_live_follower_sees_every_state_and_every_step_in_order(service:
     assert states(events) == ["queued", "running", "succeeded"]
     assert steps(events) == ["first", "second", "third"]
     assert all(one < next_ for one, next_ in pairwise(numbers(events)))
-    assert all(set(event) == {"id", "type", "job_id", "ts", "data"} for event in events)
+    assert all(set(event) == set(Event.model_fields) for event in events)
     progress = [event["data"] for event in events if event["type"] == "progress"]
     assert progress[-1] == {"step": "third", "done": 149, "total": 150, "unit": "pieces", "fraction": 149 / 150}
     assert len(progress) < 30

@@ -17,7 +17,7 @@ from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.move import Claimed, Moved
 from arqsvc.jobs.new import NewJob, Options, insert
-from arqsvc.jobs.places import AHEAD, position
+from arqsvc.jobs.places import AHEAD, ahead
 from arqsvc.jobs.queue import JobQueue, queue_key
 from arqsvc.jobs.record import State
 from arqsvc.settings import Settings
@@ -77,6 +77,12 @@ def is_even(projects: str) -> bool:
         if max(counts.values()) - min(counts.values()) > 1:
             return False
     return True
+
+
+async def position(job: UUID) -> int | None:
+    """Return how many stand before a queued job."""
+    found = await ahead(job)
+    return None if found is None else sum(found.values())
 
 
 async def test_one_job_is_next_whatever_another_project_has_queued() -> None:

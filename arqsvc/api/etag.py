@@ -1,0 +1,32 @@
+"""ETag and 304: who asks again, and would get the same, gets no body."""
+
+import hashlib
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+def tag_of(*facts: object) -> str:
+    """Return the ETag of an answer that these facts decide; a weak one, since they are not its bytes."""
+    digest = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()
+    return f'W/"{digest[:24]}"'
+
+
+def known(request: Request, tag: str) -> Response | None:
+    """Return a 304 if the request says that it has what has this ETag (RFC 9110, 13.1.2); None if it is to be sent."""
+    have = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    if tag.removeprefix("W/") in have or have == ["*"]:
+        return Response(status_code=304, headers=_headers(tag))
+    return None
+
+
+def tagged(request: Request, answer: Response, tag: str | None = None) -> Response:
+    """Return an answer with its ETag, by default one of its bytes; or a 304 instead, if the request has it."""
+    tag = tag or f'"{hashlib.sha256(answer.body).hexdigest()[:24]}"'
+    answer.headers.update(_headers(tag))
+    return known(request, tag) or answer
+
+
+def _headers(tag: str) -> dict[str, str]:
+    """Keep it, for this user alone, and ask each time."""
+    return {"ETag": tag, "Cache-Control": "private, no-cache"}

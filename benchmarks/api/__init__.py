@@ -1,0 +1,1 @@
+"""What the API carries: `python -m benchmarks.api.streams`, `python -m benchmarks.api.cuts`."""
