@@ -80,8 +80,8 @@ ended. A silent stream sends a comment, or a ping, each 15 s. A reader that does
 `cut` or the code 1013, and the last id; it goes on behind that.
 
 One WebSocket at `/events` follows many jobs. It is told `{"follow": {"jobs": {"ID": "AFTER"}}}` (an empty text begins
-at the beginning), `{"unfollow": ["ID"]}`, `{"filter": {"kind": "genomes.*"}, "after": "CURSOR"}`, and `{"filter": null}`
-for an end of that. What is wrong with a message is answered by one of type `error` with a problem document.
+at the beginning), `{"unfollow": ["ID"]}`, `{"filter": {"kind": "genomes.*"}, "after": "CURSOR"}`, or, for the end of
+that, `{"filter": null}`. What is wrong with a message is answered by one of type `error` with a problem document.
 
 A page that cannot send a header makes a ticket, `POST /tickets`, and opens one stream with `?ticket=` within a
 minute. A key in a URL is refused.

@@ -26,7 +26,7 @@ NEW = {"jobs.submit", "jobs.submit_batch", "files.upload", "jobs.bulk"}
 WHOLE = {
     *("queues.pause", "queues.resume", "queues.drain", "queues.purge"),
     *("workers.drain", "workers.resume", "workers.stop"),
-    *("session.open", "session.close"),
+    *("session.open", "session.close", "events.ticket"),
 }
 """Operations on what no project has, or on the caller's session."""
 OWNED = ("job", "file", "attempt", "job_event", "job_need", "job_log", "webhook", "webhook_delivery")
