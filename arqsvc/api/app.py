@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -94,56 +94,9 @@ PAGE_HEADERS = {
 
 def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starlette:
     """Return the ASGI application for these kinds of jobs; it opens the database and Redis when it starts."""
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with (
-            open_infra(settings) as infra,
-            open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
-        ):
-            hub, queue = EventHub(infra.redis), JobQueue(infra.redis, settings.routed)
-            app.state.reasons = Reasons(settings.lease_s)
-            gate = Gate(settings, infra.redis)
-            app.state.infra, app.state.hub, app.state.queue, app.state.params = infra, hub, queue, params
-            app.state.gate, app.state.quotas = gate, Quotas(settings)
-            app.state.migrations, app.state.service, app.state.seen = health.Migrations(), metrics.Service(), seen
-            app.state.outlook = Outlook(
-                queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit
-            )  # fmt: skip
-            app.state.outward, app.state.sender = outward, Sender(outward, base_url=settings.url)
-            loops = [
-                *hub.loops,
-                ("submissions", queue.run),
-                ("webhooks", app.state.sender.run),
-                ("old answers", _forget_answers),
-                ("old messages", app.state.sender.forget),
-                ("last uses", gate.write_uses),
-            ]
-            async with supervised(loops):
-                yield
-
-    described = OpenApi(OPERATIONS, params, known_queues(params, settings.routed))
     seen = observed.Seen()
-    api = [
-        *(each.route() for each in OPERATIONS),
-        WebSocketRoute("/jobs/{id}/events", events.job_socket),
-        WebSocketRoute("/events", events.fleet_socket),
-        Route("/livez", health.livez, methods=["GET"]),
-        Route("/readyz", health.readyz, methods=["GET"]),
-        Route("/openapi.json", described.answer, methods=["GET"]),
-    ]
     return Starlette(
-        routes=[
-            Mount("/api/v1", routes=api),
-            Mount(wes.BASE, routes=wes.ROUTES),
-            Route("/livez", health.livez, methods=["GET"]),
-            Route("/readyz", health.readyz, methods=["GET"]),
-            Route("/openapi.json", described.answer, methods=["GET"]),
-            Route("/metrics", metrics.metrics, methods=["GET"]),
-            Route("/login", login, methods=["GET"]),
-            Route("/problems/{code}", problems.describe, methods=["GET"]),
-            Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
-        ],
+        routes=_routes(OpenApi(OPERATIONS, params, known_queues(params, settings.routed))),
         exception_handlers={
             ArqsvcError: problems.on_error,
             HTTPException: problems.on_http_exception,
@@ -152,8 +105,59 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             Exception: problems.on_bug,
         },
         middleware=[Middleware(observed.Observed, seen), *cors(settings)],
-        lifespan=lifespan,
+        lifespan=lambda app: _opened(app, settings, params, seen),
     )
+
+
+def _routes(described: OpenApi) -> list[BaseRoute]:
+    health_routes = [Route("/livez", health.livez, methods=["GET"]), Route("/readyz", health.readyz, methods=["GET"])]
+    of_openapi = Route("/openapi.json", described.answer, methods=["GET"])
+    api = [
+        *(each.route() for each in OPERATIONS),
+        WebSocketRoute("/jobs/{id}/events", events.job_socket),
+        WebSocketRoute("/events", events.fleet_socket),
+        *health_routes,
+        of_openapi,
+    ]
+    return [
+        Mount("/api/v1", routes=api),
+        Mount(wes.BASE, routes=wes.ROUTES),
+        *health_routes,
+        of_openapi,
+        Route("/metrics", metrics.metrics, methods=["GET"]),
+        Route("/login", login, methods=["GET"]),
+        Route("/problems/{code}", problems.describe, methods=["GET"]),
+        Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
+    ]
+
+
+@asynccontextmanager
+async def _opened(
+    app: Starlette, settings: Settings, params: Mapping[str, type[Params]], seen: observed.Seen
+) -> AsyncIterator[None]:
+    """Open what the handlers work with, and run what goes on behind them."""
+    async with (
+        open_infra(settings) as infra,
+        open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
+    ):
+        hub, queue, gate = EventHub(infra.redis), JobQueue(infra.redis, settings.routed), Gate(settings, infra.redis)
+        sender = Sender(outward, base_url=settings.url)
+        outlook = Outlook(queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit)
+        state = app.state
+        state.infra, state.hub, state.queue, state.params, state.gate = infra, hub, queue, params, gate
+        state.quotas, state.outlook, state.reasons = Quotas(settings), outlook, Reasons(settings.lease_s)
+        state.migrations, state.service, state.seen = health.Migrations(), metrics.Service(), seen
+        state.outward, state.sender = outward, sender
+        loops = [
+            *hub.loops,
+            ("submissions", queue.run),
+            ("webhooks", sender.run),
+            ("old answers", _forget_answers),
+            ("old messages", sender.forget),
+            ("last uses", gate.write_uses),
+        ]
+        async with supervised(loops):
+            yield
 
 
 async def _forget_answers() -> None:

@@ -62,6 +62,8 @@ def _bent(given: Any, taken: Any, at: str) -> Iterator[tuple[str, str]]:
     elif isinstance(given, list) and isinstance(taken, list) and len(given) == len(taken):
         for number, pair in enumerate(zip(given, taken, strict=True)):
             yield from _bent(*pair, f"{at}/{number}")
+    elif isinstance(given, list) and isinstance(taken, list) and len({json.dumps(one) for one in given}) < len(given):
+        yield at, "holds the same item twice"
     elif (wanted := _scalar(taken)) in {"number", "boolean"} and (was := _scalar(given)) not in {None, wanted}:
         yield at, f"must be a {wanted}, and is a {was}"
 

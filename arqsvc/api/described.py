@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from inspect import cleandoc
+from typing import get_args
 
 from pydantic import BaseModel
 
 from arqsvc.api.problems import error_types
-from arqsvc.contract import ProgressEvent, StateEvent
+from arqsvc.contract import EventType, ProgressEvent, StateEvent, WebhookMessage
 from arqsvc.errors import OutOfSpace, Rejected, SourceUnavailable, Throttled
 
 INTRODUCTION = """
@@ -80,8 +81,9 @@ ended. A silent stream sends a comment, or a ping, each 15 s. A reader that does
 `cut` or the code 1013, and the last id; it goes on behind that.
 
 One WebSocket at `/events` follows many jobs. It is told `{"follow": {"jobs": {"ID": "AFTER"}}}` (an empty text begins
-at the beginning), `{"unfollow": ["ID"]}`, `{"filter": {"kind": "genomes.*"}, "after": "CURSOR"}`, or, for the end of
-that, `{"filter": null}`. What is wrong with a message is answered by one of type `error` with a problem document.
+at the beginning), `{"unfollow": ["ID"]}`, `{"filter": {"kind": "genomes.*"}, "after": "CURSOR"}`, and
+`{"filter": null}` for an end of that. What is wrong with a message is answered by one of type `error` with a problem
+document.
 
 A page that cannot send a header makes a ticket, `POST /tickets`, and opens one stream with `?ticket=` within a
 minute. A key in a URL is refused.
@@ -113,14 +115,27 @@ class Webhook:
 
     name: str
     message: type[BaseModel]
+    said: str = ""
+    """When it is sent, where the message's own words do not say it."""
 
     @property
     def doc(self) -> str:
         """When it is sent, and what it says."""
-        return cleandoc(self.message.__doc__ or "")
+        return self.said or cleandoc(self.message.__doc__ or "")
 
 
-WEBHOOKS = (Webhook("state", StateEvent), Webhook("progress", ProgressEvent))
+SIGNED = (
+    "Sent to the webhooks that want it, as Standard Webhooks has it: the headers `webhook-id`, `webhook-timestamp` and "
+    "`webhook-signature` tell that it is ours. Answer 2xx; anything else is tried again."
+)
+WEBHOOKS = (
+    Webhook("state", StateEvent),
+    Webhook("progress", ProgressEvent),
+    *(
+        Webhook(name, WebhookMessage, f"A job is now {name.partition('.')[2]}.\n\n{SIGNED}")
+        for name in get_args(EventType)
+    ),
+)
 """All messages: those of event streams, and those that go to webhooks."""
 
 

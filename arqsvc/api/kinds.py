@@ -55,7 +55,7 @@ def _shown(request: Request, params: type[Params]) -> Kind:
 
 @lru_cache(maxsize=1024)  # a class does not change, and its schema takes about a millisecond
 def _described(params: type[Params]) -> Kind:
-    doc = cleandoc(params.__doc__ or "")
+    doc, examples = cleandoc(params.__doc__ or ""), [dict(one) for one in params.example_params]
     return Kind(
         kind=params.kind,
         summary=summary(doc),
@@ -68,10 +68,10 @@ def _described(params: type[Params]) -> Kind:
         memory_bytes=params.memory_bytes,
         retries=KindRetries(**asdict(params.retries)),
         limits=_limits(params),
-        steps=[KindStep(**asdict(step)) for step in params.steps],
-        params=_schema(params) | ({"examples": [dict(one) for one in params.examples]} if params.examples else {}),
+        steps=[KindStep(**asdict(step)) for step in params.progress_steps],
+        params=_schema(params) | ({"examples": examples} if examples else {}),
         result=_schema(params.result, mode="serialization"),
-        examples=[dict(one) for one in params.examples],
+        examples=examples,
         submit=f"/api/v1/jobs/{params.kind}",
     )
 
@@ -85,7 +85,7 @@ def _limits(params: type[Params]) -> list[KindLimit] | None:
     if params.limits is Params.limits:
         return []
     try:
-        one = params.model_validate(params.examples[0] if params.examples else {})
+        one = params.model_validate(params.example_params[0] if params.example_params else {})
     except ValidationError:
         return None
     return [KindLimit(**asdict(limit)) for limit in one.limits()]

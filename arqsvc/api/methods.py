@@ -23,15 +23,17 @@ async def on_wrong_method(request: Request | WebSocket, error: Exception) -> Res
 
 
 def _methods(request: Request | WebSocket) -> set[str]:
-    """Return the methods of the routes of a path; `/jobs/{kind}` counts where it names a kind, and then alone."""
+    """Return the methods of the routes of a path: of those that name it alone, as `/keys/self` or the kind of a job."""
     found = [
-        (route.methods or set(), "kind" in route.param_convertors and child["path_params"]["kind"])
+        (route.methods or set(), child["path_params"]["kind"] if "kind" in route.param_convertors else None, route)
         for route in _flat(request.app.routes)
         for match, child in [route.matches(request.scope)]
         if match is not Match.NONE
     ]
-    named = [methods for methods, kind in found if kind in request.app.state.params]
-    return set().union(*(named or [methods for methods, kind in found if not kind]))
+    exact = [
+        methods for methods, kind, route in found if kind in request.app.state.params or not route.param_convertors
+    ]
+    return set().union(*(exact or [methods for methods, kind, _ in found if not kind]))
 
 
 def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route]:

@@ -289,7 +289,7 @@ def _of_kind(one: Operation, kind: type[Params], queues: Sequence[str]) -> Opera
         path=one.path.replace("{kind}", kind.kind),
         body=body,
         answers=answers,
-        examples={str(number): {"params": dict(each)} for number, each in enumerate(kind.examples, 1)},
+        examples={str(number): {"params": dict(each)} for number, each in enumerate(kind.example_params, 1)},
     )
 
 

@@ -24,7 +24,7 @@ class Token(BaseModel):
 
 
 @operation(
-    "session.open", "POST", "/session", None, {200: Key}, body=Token, errors=(421,), public=True, repeatable=False
+    "session.open", "POST", "/session", None, {200: Key}, body=Token, errors=(401, 421,), public=True, repeatable=False
 )  # fmt: skip
 async def open_session(request: Request, caller: Caller) -> Response:
     """Log a browser in: the token of a one-time link is used up, and a cookie is set that lasts 30 days."""

@@ -102,8 +102,8 @@ class Params(_Message):
     no_progress_s: ClassVar[float | None] = None
     memory_bytes: ClassVar[int | None] = None
     retries: ClassVar[Retries] = Retries()
-    steps: ClassVar[tuple[Step, ...]] = ()
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    progress_steps: ClassVar[tuple[Step, ...]] = ()
+    example_params: ClassVar[tuple[Mapping[str, Any], ...]] = ()
 
     def __init_subclass__(
         cls,
@@ -132,7 +132,7 @@ class Params(_Message):
         cls.soft_timeout_s = timeout_s * SOFT if soft_timeout_s is None else soft_timeout_s
         cls.no_progress_s, cls.memory_bytes = no_progress_s, memory_bytes
         cls.retries = retries or Retries()
-        cls.steps, cls.examples = steps, examples
+        cls.progress_steps, cls.example_params = steps, examples
 
     def needs(self) -> "tuple[Params, ...]":
         """Return the jobs that are submitted with this one, and must succeed before it begins; by default none."""

@@ -59,7 +59,7 @@ async def test_limits_are_told_where_they_do_not_depend_on_the_parameters(api: S
 
 def test_a_step_has_one_name() -> None:
     for kind in (Analyze, Download):
-        assert len({step.name for step in kind.steps}) == len(kind.steps)
+        assert len({step.name for step in kind.progress_steps}) == len(kind.progress_steps)
 
 
 @pytest.mark.parametrize(

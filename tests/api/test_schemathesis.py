@@ -37,6 +37,14 @@ include-name = "POST /jobs/{id}/rerun"
 checks.positive_data_acceptance.enabled = false  # what parameters it takes is said with the kind of its job
 
 [[operations]]
+include-path = "/webhooks"
+checks.positive_data_acceptance.enabled = false  # the host of an address is looked up
+
+[[operations]]
+include-path = "/webhooks/{id}"
+checks.positive_data_acceptance.enabled = false
+
+[[operations]]
 include-name = "GET /readyz"
 checks.not_a_server_error.enabled = false  # no worker is there, so that it says 503
 """
@@ -61,6 +69,9 @@ async def test_schemathesis_finds_nothing(settings: Settings, tmp_path: Path) ->
         api = (await service.http.get("/openapi.json")).json()
         for operation in (each for methods in api["paths"].values() for each in methods.values()):
             operation["parameters"] = [one for one in operation["parameters"] if one["name"] not in UNTRIED]
+        for one in api["components"]["schemas"].values():
+            if "params" in one.get("properties", {}):
+                one["properties"].pop("webhook", None)  # the host of an address is looked up
         described.write_text(json.dumps(api))
         program = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from asyncpg import Connection
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -21,14 +22,16 @@ from tests.service import Service, open_service
 from tests.waiting import until
 
 MARK = "only-for-the-owner"
-NEW = {"jobs.submit", "jobs.submit_batch", "files.upload", "jobs.bulk"}
+NEW = {"jobs.submit", "jobs.submit_batch", "files.upload", "jobs.bulk", "webhooks.create"}
 """Operations that make something, or act on what a body says: each has its own lines in the tests below."""
 WHOLE = {
     *("queues.pause", "queues.resume", "queues.drain", "queues.purge"),
     *("workers.drain", "workers.resume", "workers.stop"),
-    *("session.open", "session.close", "events.ticket"),
+    *("session.open", "session.close", "webhooks.rotate_secret", "scaling.show", "events.ticket"),
 }
-"""Operations on what no project has, or on the caller's session."""
+"""Operations on what no project has, or on the session or the secret of whoever asks."""
+THINGS = {"jobs", "tasks", "files", "webhooks", "deliveries"}
+"""What a project has, as the first parts of paths."""
 OWNED = ("job", "file", "attempt", "job_event", "job_need", "job_log", "webhook", "webhook_delivery")
 """Tables of what a project has; nobody else's request may change one."""
 
@@ -47,7 +50,7 @@ def test_every_operation_is_tried_by_another_project_or_known_to_be_of_the_whole
     admin = {each.name for each in OPERATIONS if each.scope == Scope.ADMIN}
     tried = {each.name for each in OPERATIONS if by_id(each) or reads(each)}
     assert {each.name for each in OPERATIONS} == admin | tried | NEW | WHOLE
-    assert {each.path.split("/")[1] for each in OPERATIONS if by_id(each)} <= {"jobs", "tasks", "files", "webhooks"}
+    assert {each.path.split("/")[1] for each in OPERATIONS if by_id(each)} <= THINGS
 
 
 @asynccontextmanager
@@ -67,24 +70,36 @@ async def things_of(api: Service) -> dict[str, list[str]]:
     waits = await api.client.submit("test.unserved", {})
     uploaded = (await api.http.post(f"/files?name={MARK}.txt", content=MARK)).json()
     jobs, files = [done["id"], waits["id"]], [uploaded["id"], done["files"][0]["id"]]
-    things = {"jobs": jobs, "tasks": jobs, "files": files}
-    if any(each.name == "webhooks.create" for each in OPERATIONS):
-        body = {"url": f"https://{MARK}.example/", "types": ["job.succeeded"]}
-        things["webhooks"] = [(await api.http.post("/webhooks", json=body)).json()["id"]]
-    return things
+    address = {"url": f"https://93.184.215.14/{MARK}"}  # nothing happens any more that it would be told
+    webhook = (await api.http.post("/webhooks", json=address)).json()["id"]
+    async with database_of(api) as connection:
+        delivery = await connection.fetchval(
+            """INSERT INTO webhook_delivery (id, webhook_id, lane, project, type, body, state, created_at)
+            VALUES (gen_random_uuid(), $1::text::uuid, 'none', 'tester', 'ping', '{}', 'failed', now())
+            RETURNING id::text""",
+            webhook,
+        )
+    return {"jobs": jobs, "tasks": jobs, "files": files, "webhooks": [webhook], "deliveries": [delivery]}
+
+
+@asynccontextmanager
+async def database_of(api: Service) -> AsyncIterator[Connection]:
+    """Yield a connection to the database of a service."""
+    assert api.settings.database_url
+    connection = await connect_database(api.settings.database_url.get_secret_value())
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def rows_of(api: Service) -> dict[str, list[str]]:
     """Return all rows of what projects have."""
-    assert api.settings.database_url
-    connection = await connect_database(api.settings.database_url.get_secret_value())
-    try:
+    async with database_of(api) as connection:
         return {
             table: sorted(row["row"] for row in await connection.fetch(f"SELECT t::text AS row FROM {table} t"))
             for table in OWNED
         }
-    finally:
-        await connection.close()
 
 
 async def ask(http: httpx.AsyncClient, operation: Operation, **named: str) -> tuple[int, Any]:
