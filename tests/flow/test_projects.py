@@ -27,7 +27,7 @@ NEW = {"jobs.submit", "jobs.submit_batch", "files.upload", "jobs.bulk", "webhook
 WHOLE = {
     *("queues.pause", "queues.resume", "queues.drain", "queues.purge"),
     *("workers.drain", "workers.resume", "workers.stop"),
-    *("session.open", "session.close", "webhooks.rotate_secret", "scaling.show"),
+    *("session.open", "session.close", "webhooks.rotate_secret", "scaling.show", "events.ticket"),
 }
 """Operations on what no project has, or on the session or the secret of whoever asks."""
 THINGS = {"jobs", "tasks", "files", "webhooks", "deliveries"}
