@@ -57,7 +57,7 @@ async def show_own(request: Request, caller: Caller) -> Response:
 async def bound(request: Request, caller: Caller) -> Response:
     """Say what a project may have; it holds within a second, for what comes from then on."""
     asked = await body_as(WantedBounds, request)
-    name = caller.project if (named := request.path_params["name"]) == SELF else named
+    name: str = request.path_params["name"]
     if len(name) > NAME_LENGTH or "\0" in name:
         raise NotFound(f"No project is called {name[:80]!r}: a name has at most {NAME_LENGTH} characters.")
     row = await set_bounds(name, asked.jobs_limit, asked.files_limit_bytes)
