@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
-from arqsvc.api.keys import SELF, Caller, KeyKind, KeyRecord, Scope
+from arqsvc.api.keys import Caller, KeyKind, KeyRecord, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.contract import Project, ProjectList, ProjectUsage
 from arqsvc.errors import NotFound
