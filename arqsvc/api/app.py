@@ -111,6 +111,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
 
 def _routes(described: OpenApi) -> list[BaseRoute]:
     health_routes = [Route("/livez", health.livez, methods=["GET"]), Route("/readyz", health.readyz, methods=["GET"])]
+    of_metrics = Route("/metrics", metrics.metrics, methods=["GET"])
     of_openapi = Route("/openapi.json", described.answer, methods=["GET"])
     operations = [each.route() for each in OPERATIONS]
     api = [
@@ -119,14 +120,15 @@ def _routes(described: OpenApi) -> list[BaseRoute]:
         WebSocketRoute("/jobs/{id}/events", events.job_socket),
         WebSocketRoute("/events", events.fleet_socket),
         *health_routes,
+        of_metrics,
         of_openapi,
     ]
     return [
         Mount("/api/v1", routes=api),
-        Mount(wes.BASE, routes=wes.ROUTES),
+        Mount(wes.BASE, routes=wes.ROUTES, middleware=[Middleware(wes.Spoken)]),
         *health_routes,
         of_openapi,
-        Route("/metrics", metrics.metrics, methods=["GET"]),
+        of_metrics,
         Route("/login", login, methods=["GET"]),
         Route("/problems/{code}", problems.describe, methods=["GET"]),
         Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),

@@ -1,13 +1,14 @@
-"""What requests carry, as declared types: bodies, bounded and JSON; queries."""
+"""What requests carry, as declared types: bodies, bounded and JSON; queries; the id in a path."""
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from arqsvc.api.problems import escaped, fault, invalid
 from arqsvc.errors import InvalidParams, TooLarge, WrongMediaType
@@ -31,7 +32,8 @@ async def body_as(model: type[M], request: Request, *, empty: Any = None, limit_
         InvalidParams: it is no JSON, or does not fit; each fault with a JSON Pointer.
         TooLarge: it is over its limit.
     """
-    return fitted(model, _json(await body_of(request, limit_bytes), empty))
+    body = await body_of(request, limit_bytes)
+    return fitted(model, json_in(body) if body or empty is None else empty)
 
 
 def fitted(model: type[M], value: Any, *, at: str = "") -> M:
@@ -95,6 +97,19 @@ async def body_of(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> byte
     return read
 
 
+def id_in(connection: HTTPConnection, otherwise: Callable[[HTTPConnection], Exception]) -> UUID:
+    """Return the id that the path names.
+
+    Args:
+        connection: what came.
+        otherwise: makes the error that is raised where the path names none.
+    """
+    try:
+        return UUID(connection.path_params["id"])
+    except ValueError as error:
+        raise otherwise(connection) from error
+
+
 def query_as(model: type[M], request: Request) -> M:
     """Return the query of a request as this type.
 
@@ -107,14 +122,17 @@ def query_as(model: type[M], request: Request) -> M:
         raise invalid(error) from error
 
 
-def _json(body: bytes, empty: Any) -> Any:
-    if not body and empty is not None:
-        return empty
+def json_in(text: str | bytes, pointer: str = "") -> Any:
+    """Return the value that a client sent as JSON.
+
+    Raises:
+        InvalidParams: it is no JSON, or holds what cannot be stored.
+    """
     try:
-        value = DECODER.decode(body.decode())
+        value = DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
-        raise fault("", f"the body is not JSON: {error}") from error
-    check_storable(value)
+        raise fault(pointer, f"this is not JSON: {error}") from error
+    check_storable(value, pointer)
     return value
 
 
@@ -131,7 +149,7 @@ def check_is_json(request: Request) -> None:
 
 
 def check_storable(value: Any, pointer: str = "") -> None:
-    """Refuse a value of JSON that PostgreSQL does not store.
+    """Refuse a value of JSON that PostgreSQL does not store: all that clients send passes here before it is used.
 
     Raises:
         InvalidParams: there is such a value in it.
@@ -141,7 +159,7 @@ def check_storable(value: Any, pointer: str = "") -> None:
     except RecursionError:
         why = "arrays and objects too deep in one another"
     if why:
-        raise fault(pointer, f"the body holds {why}, which cannot be stored")
+        raise fault(pointer, f"holds {why}, which cannot be stored")
 
 
 def _refuse_constant(name: str) -> None:

@@ -53,7 +53,7 @@ class Bulk(BaseModel):
 
     action: Action
     filter: Filter
-    """Of the jobs that it means, those are acted on that the action can be done to."""
+    """Of the jobs that it means, those are acted on that the action can be done to. Its `q` may be a job's id alone."""
     dry_run: bool = False
     """Only say how many these are."""
     expected: int | None = Field(default=None, ge=0)
@@ -97,6 +97,8 @@ async def bulk(request: Request, caller: Caller) -> Response:
     if it has changed. `retry` needs the scope `submit` as well.
     """
     asked = await body_as(Bulk, request)
+    if not asked.filter.live:  # it would be looked for in all jobs of the project, for each page again
+        raise fault("/filter/q", "only a job's id is looked for here, and no text; search the list, or filter by tags.")
     if asked.action == "retry":
         caller.must(Scope.SUBMIT)
     matched, sample = await _count(caller, asked)

@@ -76,9 +76,9 @@ comes twice. The end of a job ends its stream, a WebSocket with the code 1000. `
 message.
 
 A stream of `/events` says with `hello` where it begins. Where what came behind its cursor is not kept any more, or is
-more than 10,000 changes, it begins with `reset`: how many jobs are in each state, and the newest 500 that have not
-ended. A silent stream sends a comment, or a ping, each 15 s. A reader that does not read is cut off, with an event
-`cut` or the code 1013, and the last id; it goes on behind that.
+more than 10,000 changes, it begins with `reset`: how many jobs are in each state, counted up to 10,000, and the newest
+500 that have not ended. A silent stream sends a comment, or a ping, each 15 s. A reader that does not read is cut off,
+with an event `cut` or the code 1013, and the last id; it goes on behind that.
 
 One WebSocket at `/events` follows many jobs. It is told `{"follow": {"jobs": {"ID": "AFTER"}}}` (an empty text begins
 at the beginning), `{"unfollow": ["ID"]}`, `{"filter": {"kind": "genomes.*"}, "after": "CURSOR"}`, and

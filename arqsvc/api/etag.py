@@ -1,6 +1,7 @@
 """ETag and 304: who asks again, and would get the same, gets no body."""
 
 import hashlib
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,11 +13,15 @@ def tag_of(*facts: object) -> str:
     return f'W/"{digest[:24]}"'
 
 
-def known(request: Request, tag: str) -> Response | None:
-    """Return a 304 if the request says that it has what has this ETag (RFC 9110, 13.1.2); None if it is to be sent."""
+def known(request: Request, tag: str, headers: Mapping[str, str] | None = None) -> Response | None:
+    """Return a 304 if the request says that it has what has this ETag (RFC 9110, 13.1.2); None if it is to be sent.
+
+    Args:
+        headers: those that the answer itself would have, the ETag among them. Default: keep it, and ask each time.
+    """
     have = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
     if tag.removeprefix("W/") in have or have == ["*"]:
-        return Response(status_code=304, headers=_headers(tag))
+        return Response(status_code=304, headers=headers or _headers(tag))
     return None
 
 

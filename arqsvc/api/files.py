@@ -7,9 +7,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 
+from arqsvc.api.bodies import id_in
+from arqsvc.api.etag import known
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.projects import quotas_of
@@ -83,18 +85,14 @@ async def named(name: str, stored: Stored, caller: Caller) -> FileRecord:
 )  # fmt: skip
 async def download(request: Request, caller: Caller) -> Response:
     """Return the content of a file; `Range` and `If-None-Match` are heeded."""
-    try:
-        file = await find_file(UUID(request.path_params["id"]), caller.project)
-    except ValueError as error:
-        raise NotFound(f"There is no file {request.path_params['id'][:60]}.") from error
+    file = await find_file(id_in(request, _no_file), caller.project)
     infra: Infra = request.app.state.infra
     path = infra.storage.path(file.sha256)
     if not path.is_file():
         raise NotFound(f"The content of file {file.id} ({file.name}) is not in storage any more. Make it again.")
     headers = _headers(file)
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if known & {headers["ETag"], "*"}:
-        return Response(status_code=304, headers=headers)
+    if unchanged := known(request, headers["ETag"], headers):
+        return unchanged
     shown = file.media_type.startswith(INLINE)
     return _Content(
         path,
@@ -103,6 +101,10 @@ async def download(request: Request, caller: Caller) -> Response:
         filename=file.name,
         content_disposition_type="inline" if shown else "attachment",
     )
+
+
+def _no_file(connection: HTTPConnection) -> NotFound:
+    return NotFound(f"There is no file {connection.path_params['id'][:60]}.")
 
 
 def _headers(file: FileRecord) -> dict[str, str]:

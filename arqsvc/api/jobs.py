@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from arqsvc.api.bodies import id_in
 from arqsvc.api.keys import Caller
 from arqsvc.api.operation import reply
 from arqsvc.api.shown import shown_jobs
@@ -22,11 +23,7 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     Raises:
         NotFound: there is none, or it is another's.
     """
-    text = connection.path_params["id"]
-    try:
-        job = await JobRecord.get_or_none(id=UUID(text), project=caller.project)
-    except ValueError:
-        job = None
+    job = await JobRecord.get_or_none(id=id_in(connection, no_job), project=caller.project)
     if job is None:
         raise no_job(connection)
     return job

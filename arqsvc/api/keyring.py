@@ -6,10 +6,10 @@ from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from arqsvc.api.bodies import body_as, query_as
+from arqsvc.api.bodies import body_as, id_in, query_as
 from arqsvc.api.keys import PREFIX_LENGTH, USER, Caller, KeyKind, KeyRecord, Scope, new_secret
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
@@ -193,11 +193,11 @@ def _members(key: KeyRecord) -> dict[str, object]:
 
 
 async def _named(request: Request) -> KeyRecord:
-    named = request.path_params["id"]
-    try:
-        return await find_key(str(UUID(named)))
-    except ValueError as error:
-        raise NotFound(f"There is no key {named[:60]}. GET /api/v1/keys lists them.") from error
+    return await find_key(str(id_in(request, _no_key)))
+
+
+def _no_key(connection: HTTPConnection) -> NotFound:
+    return NotFound(f"There is no key {connection.path_params['id'][:60]}. GET /api/v1/keys lists them.")
 
 
 def _told(request: Request, record: KeyRecord, secret: str) -> Response:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from http import HTTPStatus
 from inspect import cleandoc
 from typing import Any, Literal
 
@@ -17,9 +16,10 @@ from starlette.responses import Response
 
 from arqsvc import __version__
 from arqsvc.api.described import INTRODUCTION, TAGS, WEBHOOKS, Webhook, codes, title
+from arqsvc.api.etag import known
 from arqsvc.api.idempotency import HEADER
 from arqsvc.api.kinds import DIALECT, Schemas, summary
-from arqsvc.api.operation import ALWAYS, TAG, Operation
+from arqsvc.api.operation import ALWAYS, TAG, Answers, Operation
 from arqsvc.contract import Health, Job, Problem
 from arqsvc.jobs.declare import Params
 
@@ -46,6 +46,17 @@ SECURITY: dict[str, Any] = {
     },
 }
 
+HEALTH: tuple[tuple[str, str, Answers], ...] = (
+    ("livez", "Whether the process answers.\n\nNeeds no key.", {200: Health}),
+    ("readyz", "Whether all is there to do jobs.\n\nNeeds no key.", {200: Health, 503: Health}),
+    (
+        "metrics",
+        "Numbers for Prometheus.\n\nNeeds no key, unless the operator has said so (`ARQSVC_METRICS`).",
+        {200: "text/plain"},
+    ),
+)
+"""What is served beside the operations: the name, what it says, the answers."""
+
 
 class OpenApi:
     """The document, made when it is first asked for."""
@@ -62,10 +73,8 @@ class OpenApi:
         if not self._body:  # two that come first at the same time both make it, and make the same
             self._body, self._etag = await asyncio.to_thread(self._made)
         headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
-        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-        if known & {self._etag, "*"}:
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return Response(self._body, headers=headers, media_type="application/json")
+        whole = Response(self._body, headers=headers, media_type="application/json")
+        return known(request, self._etag, headers) or whole
 
     def _made(self) -> tuple[bytes, str]:
         body = json.dumps(document(self._operations, self._kinds, self._queues), ensure_ascii=False).encode()
@@ -134,8 +143,8 @@ class _Described:
         found: dict[str, Any] = {}
         for one, kind in self._operations:
             found.setdefault(one.path, {})[one.method.lower()] = self._operation(one, kind)
-        for name, doc in (("livez", "Whether the process answers."), ("readyz", "Whether all is there to do jobs.")):
-            found.setdefault(f"/{name}", {"get": self._health(name, doc)})
+        for name, doc, answers in HEALTH:
+            found.setdefault(f"/{name}", {"get": self._health(name, doc, answers)})
         return dict(sorted(found.items()))
 
     def problems(self) -> dict[str, Any]:
@@ -201,13 +210,11 @@ class _Described:
             described["content"] = {answer: {}}
         return described
 
-    def _health(self, name: str, doc: str) -> dict[str, Any]:
-        answers = {"200": self._response(200, Health)}
-        if name == "readyz":
-            answers["503"] = self._response(503, Health)
+    def _health(self, name: str, doc: str, answers: Answers) -> dict[str, Any]:
         return {
-            "operationId": f"health.{name}", "summary": doc, "description": f"{doc} Needs no key.",
-            "tags": ["health"], "security": [], "parameters": [], "responses": answers,
+            "operationId": f"health.{name}", "summary": summary(doc), "description": doc,
+            "tags": ["health"], "security": [], "parameters": [],
+            "responses": {str(status): self._response(status, answer) for status, answer in answers.items()},
         }  # fmt: skip
 
     def _in_path(self, path: str) -> list[dict[str, Any]]:

@@ -15,13 +15,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from arqsvc.api.audit import note
-from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json
+from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json, check_storable
 from arqsvc.api.gate import authenticate, headers_of
 from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope
-from arqsvc.api.problems import fault
+from arqsvc.api.problems import escaped, fault
 from arqsvc.api.tickets import admit
-from arqsvc.errors import InvalidParams
+from arqsvc.errors import InvalidParams, NotFound
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 NOBODY = Caller(UUID(int=0), "", "nobody", frozenset(), None)
@@ -52,7 +52,7 @@ class Operation:
     """The type of the JSON body, or the media type of another body."""
     body_needed: bool = True
     query: type[BaseModel] | None = None
-    """The parameters of the query; others are refused, unless its config lets `extra` in."""
+    """The parameters of the query; others are refused."""
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Request headers that it heeds, each with a JSON Schema that has a description."""
     public: bool = False
@@ -82,6 +82,7 @@ class Operation:
     async def answer(self, request: Request) -> Response:
         """Let in who may, and do it."""
         if self.public:
+            self._check(request)
             return await self.handler(request, NOBODY)
         caller = await (admit if self.by_ticket else authenticate)(request)
         if self.scope:
@@ -91,7 +92,7 @@ class Operation:
         return answer
 
     async def _once_or_more(self, request: Request, caller: Caller) -> Response:
-        self._check_query(request)
+        self._check(request)
         if isinstance(self.body, type):
             check_is_json(request)
         if HEADER in request.headers and self.method in {"POST", "PATCH"}:
@@ -113,10 +114,23 @@ class Operation:
             return Response(status_code=answer.status_code, media_type=STREAM)
         return answer
 
-    def _check_query(self, request: Request) -> None:
+    def _check(self, request: Request) -> None:
+        """Refuse a path and a query that it cannot take, before anything is done with them."""
+        if any("\0" in part for part in request.path_params.values()):
+            raise NotFound("The path holds the character U+0000, which is in no id and no name.")
+        given = request.query_params.multi_items()
+        for name, value in given:
+            check_storable([name, value], f"/{escaped(name[:100])}")
+        if len(request.query_params) < len(given):
+            twice = next(name for name, _ in given if len(request.query_params.getlist(name)) > 1)[:100]
+            raise fault(
+                f"/{escaped(twice)}", f"{twice!r} is given more than once; several values are separated by commas"
+            )
+        if given:
+            self._check_names(request)
+
+    def _check_names(self, request: Request) -> None:
         """Refuse a parameter that it does not know: a filter with a slip of the pen would mean everything."""
-        if not request.query_params or (self.query and self.query.model_config.get("extra") == "allow"):
-            return
         fields = self.query.model_fields if self.query else {}
         known = {field.alias or name for name, field in fields.items()}
         by_tag = TAG if "tags" in known else ()

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 TRACE_ID = "arqsvc.trace_id"
 """Where the scope of a request has the id of its trace, if it has one."""
+REFUSAL = "arqsvc.refusal"
+"""Where the scope of a request has what makes an answer of a problem, where its clients expect another than ours."""
 INTERNAL_DETAIL = "Something went wrong here, not with your request. The operator finds the cause in the log."
 
 
@@ -101,6 +103,9 @@ def _method(request: Request | WebSocket) -> str:
 
 def _answer(request: Request | WebSocket, problem: dict[str, Any], headers: dict[str, str]) -> Response:
     headers = {**headers_of(request), **headers}
+    if refusal := request.scope.get(REFUSAL):
+        answer: Response = refusal(problem, headers)
+        return answer
     traced = {"trace_id": request.scope[TRACE_ID]} if TRACE_ID in request.scope else {}
     return ProblemResponse({**problem, "instance": request.url.path, **traced}, problem["status"], headers)
 

@@ -58,7 +58,7 @@ async def bound(request: Request, caller: Caller) -> Response:
     """Say what a project may have; it holds within a second, for what comes from then on."""
     asked = await body_as(WantedBounds, request)
     name: str = request.path_params["name"]
-    if len(name) > NAME_LENGTH or "\0" in name:
+    if len(name) > NAME_LENGTH:
         raise NotFound(f"No project is called {name[:80]!r}: a name has at most {NAME_LENGTH} characters.")
     row = await set_bounds(name, asked.jobs_limit, asked.files_limit_bytes)
     return reply(Project(**_shown(name, quotas_of(request).bounds_in(row))))

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc import __version__
-from arqsvc.api.bodies import query_as
+from arqsvc.api.bodies import id_in, query_as
 from arqsvc.api.etag import known, tag_of, tagged
 from arqsvc.api.jobs import find_job, infra_of, no_job
 from arqsvc.api.keys import Caller, Scope
@@ -55,14 +55,9 @@ def filter_as(cls: type[F], request: Request) -> F:
     """Return the filter that the query of a request makes.
 
     Raises:
-        InvalidParams: a name is none, or given twice; a value does not fit; a kind is none.
+        InvalidParams: a name is none, a value does not fit, or a kind is none.
     """
-    given = request.query_params.multi_items()
-    query = dict(given)
-    if len(query) < len(given):
-        twice = next(name for name, _ in given if len(request.query_params.getlist(name)) > 1)
-        raise fault(f"/{twice[:60]}", f"{twice[:60]!r} is given more than once; several values are separated by commas")
-    wanted = cls.parse(query)
+    wanted = cls.parse(request.query_params)
     kinds: Mapping[str, Any] = request.app.state.params
     for kind in wanted.kind or ():
         if kind not in kinds and not kind.endswith("*"):
@@ -99,7 +94,8 @@ async def count(request: Request, caller: Caller) -> Response:
     """Say how many jobs fit a filter, by state, kind, queue and tag.
 
     The numbers are exact up to 50,000 jobs that fit (of tags, 10,000). Where more do, they are of the newest, and those
-    of a state are exact up to 10,000; each says whether it is.
+    of a state are exact up to 10,000; each says whether it is. A text, `q`, is looked for in the newest 50,000 jobs
+    that fit otherwise.
     """
     found = await listing.counts(caller.project, filter_as(Filter, request))
     return reply(
@@ -152,14 +148,15 @@ async def files(request: Request, caller: Caller) -> Response:
 async def _tag(request: Request, caller: Caller) -> str | None:
     """Return the ETag of a job from one small statement; None while it waits, when what is told of it moves by itself.
 
-    A change of its state raises `seq`; attempts, files and needs change with it, or before it begins.
+    A change of its state raises `seq`; attempts and files change with it. What it needs may go on after its own end,
+    where others need it too.
     """
-    try:
-        job = UUID(request.path_params["id"])
-    except ValueError as error:
-        raise no_job(request) from error
+    job = id_in(request, no_job)
     found = await rows(
-        """SELECT state, seq, reason, pinned, cancel_requested_at FROM job WHERE id = $1 AND project = $2""",
+        """SELECT state, seq, reason, pinned, cancel_requested_at, (
+                SELECT string_agg(needed.id || needed.state, ',' ORDER BY needed.id)
+                FROM job_need need JOIN job needed ON needed.id = need.needed_id WHERE need.job_id = job.id) AS needs
+            FROM job WHERE id = $1 AND project = $2""",
         [job, caller.project],
     )
     if not found:
@@ -171,7 +168,8 @@ async def _tag(request: Request, caller: Caller) -> str | None:
         n = kept["last"]["n"] if kept else 0
     elif row["state"] not in FINAL:
         return None
-    return tag_of(job, row["seq"], n, row["reason"], row["pinned"], row["cancel_requested_at"], __version__)
+    told = (row["seq"], row["reason"], row["pinned"], row["cancel_requested_at"], row["needs"])
+    return tag_of(job, n, *told, __version__)
 
 
 def _after(query: Listing) -> UUID | None:

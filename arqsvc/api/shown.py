@@ -1,7 +1,9 @@
 """Jobs and files as clients see them: rows of the ledger as the types of the contract."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from arqsvc.contract import Attempt, File, Job, Progress
 from arqsvc.contract import Need as ShownNeed
@@ -19,16 +21,16 @@ async def shown_jobs(infra: Infra, jobs: Sequence[JobRecord]) -> list[Job]:
     files = await FileRecord.filter(job_id__in=ids).order_by("name") if ids else []
     needs = await needs_of(ids) if ids else []
     progress = await latest_progress(infra.redis, jobs)
-    return [
-        shown_job(
-            job,
-            [need for need in needs if need.job == job.id],
-            [attempt for attempt in attempts if attempt.job_id == job.id],  # type: ignore[attr-defined]
-            [file for file in files if file.job_id == job.id],  # type: ignore[attr-defined]
-            progress.get(job.id),
-        )
-        for job in jobs
-    ]
+    need, attempt, file = _by_job(needs, "job"), _by_job(attempts, "job_id"), _by_job(files, "job_id")
+    return [shown_job(job, need[job.id], attempt[job.id], file[job.id], progress.get(job.id)) for job in jobs]
+
+
+def _by_job(found: Iterable[Any], name: str) -> Mapping[UUID, list[Any]]:
+    """Return what was read by the job that its attribute of this name says, in the order in which it came."""
+    by_job = defaultdict[UUID, list[Any]](list)
+    for each in found:
+        by_job[getattr(each, name)].append(each)
+    return by_job
 
 
 def shown_job(

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from arqsvc.api.bodies import fitted, json_in
 from arqsvc.api.keys import Caller
-from arqsvc.api.problems import fault, invalid
+from arqsvc.api.problems import fault
 from arqsvc.api.sse import SEND_S
 from arqsvc.errors import ArqsvcError, NotFound, SourceUnavailable
 from arqsvc.infra.db import UNAVAILABLE, rows
@@ -180,7 +181,4 @@ def place_of(text: str | None, newest: int, pointer: str = "/after") -> EventId:
 
 
 def _parsed(text: str | None) -> Message:
-    try:
-        return Message.model_validate_json(text or "")
-    except ValidationError as error:
-        raise invalid(error) from error
+    return fitted(Message, json_in(text or ""))

@@ -101,6 +101,21 @@ def queues_of(request: Request) -> list[str]:
     return known_queues(request.app.state.params, infra.settings.routed)
 
 
+def fitting(kind: type[Params], said: Submission, queues: Collection[str], *, at: str = "") -> Params:
+    """Return the parameters of a submission that fits its kind; whether the files are there that it names is not asked.
+
+    Args:
+        queues: those that it may name.
+        at: JSON Pointer of the submission in its body.
+
+    Raises:
+        InvalidParams: it does not; each fault with a JSON Pointer.
+    """
+    if said.queue is not None and said.queue not in queues:
+        raise fault(f"{at}/queue", f"{said.queue[:64]!r} is not a queue. Queues: {', '.join(queues)}.")
+    return fitted(kind, said.params, at=f"{at}/params")
+
+
 async def checked(
     request: Request, kind: type[Params], said: Submission, caller: Caller, queues: Collection[str], *, at: str = ""
 ) -> Params:
@@ -113,9 +128,7 @@ async def checked(
     Raises:
         InvalidParams: something is wrong with it; each fault with a JSON Pointer.
     """
-    if said.queue is not None and said.queue not in queues:
-        raise fault(f"{at}/queue", f"{said.queue[:64]!r} is not a queue. Queues: {', '.join(queues)}.")
-    params = fitted(kind, said.params, at=f"{at}/params")
+    params = fitting(kind, said, queues, at=at)
     for name in file_fields(kind):
         if (file := getattr(params, name)) is not None:
             await _check_file(file, caller, f"{at}/params/{name}")

@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from uuid6 import uuid7
 
 from arqsvc.api.addresses import check_address
-from arqsvc.api.bodies import body_as, query_as
+from arqsvc.api.bodies import body_as, id_in, query_as
 from arqsvc.api.jobs import infra_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
@@ -202,7 +202,7 @@ async def secret(request: Request, caller: Caller) -> Response:
 
 
 @operation(
-    "webhooks.rotate_secret", "POST", "/webhooks/secret/rotate", Scope.SUBMIT, {200: WebhookSecret},
+    "webhooks.rotate_secret", "POST", "/webhooks/secret/rotate", Scope.SUBMIT, {200: WebhookSecret}, repeatable=False,
     body=Rotation, body_needed=False, errors=(413,),
 )  # fmt: skip
 async def rotate_secret(request: Request, caller: Caller) -> Response:
@@ -214,25 +214,27 @@ async def rotate_secret(request: Request, caller: Caller) -> Response:
 
 
 async def _find(request: Request, caller: Caller) -> WebhookRecord:
-    text = request.path_params["id"]
-    try:
-        found = await WebhookRecord.get_or_none(id=UUID(text), project=caller.project)
-    except ValueError:
-        found = None
+    found = await WebhookRecord.get_or_none(id=id_in(request, _no_webhook), project=caller.project)
     if found is None:
-        raise NotFound(f"There is no webhook {text[:60]}. GET /api/v1/webhooks lists yours.")
+        raise _no_webhook(request)
     return found
+
+
+def _no_webhook(connection: HTTPConnection) -> NotFound:
+    named = connection.path_params["id"][:60]
+    return NotFound(f"There is no webhook {named}. GET /api/v1/webhooks lists yours.")
 
 
 async def _find_delivery(request: Request, caller: Caller) -> DeliveryRecord:
-    text = request.path_params["id"]
-    try:
-        found = await DeliveryRecord.get_or_none(id=UUID(text), project=caller.project)
-    except ValueError:
-        found = None
+    found = await DeliveryRecord.get_or_none(id=id_in(request, _no_delivery), project=caller.project)
     if found is None:
-        raise NotFound(f"There is no delivery {text[:60]}. GET /api/v1/deliveries lists yours, of the last 30 days.")
+        raise _no_delivery(request)
     return found
+
+
+def _no_delivery(connection: HTTPConnection) -> NotFound:
+    named = connection.path_params["id"][:60]
+    return NotFound(f"There is no delivery {named}. GET /api/v1/deliveries lists yours, of the last 30 days.")
 
 
 async def _changed(found: WebhookRecord, caller: Caller, **values: Any) -> Response:

@@ -5,7 +5,6 @@ name an attachment. The tasks of a run are the job's attempts.
 Source: https://ga4gh.github.io/workflow-execution-service-schemas/docs/
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,23 +15,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
 from arqsvc import __version__
-from arqsvc.api.bodies import body_as, query_as
+from arqsvc.api.bodies import body_as, check_storable, json_in, query_as
 from arqsvc.api.files import named
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
-from arqsvc.api.operation import Operation, operation
-from arqsvc.api.problems import fault, headers_with, invalid
+from arqsvc.api.operation import operation
+from arqsvc.api.problems import REFUSAL, fault, invalid
 from arqsvc.api.projects import quotas_of
-from arqsvc.api.submissions import Submission
+from arqsvc.api.submissions import Submission, fitting, queues_of
 from arqsvc.api.submit import accept
 from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
 from arqsvc.infra import Infra
-from arqsvc.infra.db import UNAVAILABLE, rows
+from arqsvc.infra.db import rows
 from arqsvc.jobs.declare import Params, file_fields
-from arqsvc.jobs.files import FileRecord
+from arqsvc.jobs.deletion import delete_files
+from arqsvc.jobs.files import FileRecord, check_name
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.quota import no_room
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
@@ -40,7 +42,8 @@ from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 BASE = "/ga4gh/wes/v1"
 TYPE, TYPE_VERSION, ENGINE = "arqsvc", "1", "arqsvc"
 PAGE, LARGEST_PAGE = 50, 500
-ATTACHMENTS = 20
+ATTACHMENTS, FIELDS = 20, 32
+"""Most of a form."""
 FIELD_BYTES = 1024 * 1024
 PARAMETERS = {"priority": int, "queue": str, "timeout_s": float}
 """What `workflow_engine_parameters` may say, as text."""
@@ -52,6 +55,13 @@ class Page(BaseModel):
 
     page_size: int = Field(default=PAGE, ge=1)
     page_token: UUID | None = None
+
+
+class TaskPage(BaseModel):
+    """The query of a list of tasks."""
+
+    page_size: int = Field(default=PAGE, ge=1)
+    page_token: int | None = Field(default=None, ge=0, lt=2**31)
 
 
 class RunRequest(BaseModel):
@@ -94,7 +104,7 @@ async def service_info(request: Request) -> Response:
     })  # fmt: skip
 
 
-@operation("wes.list", "GET", "/runs", Scope.READ, {})
+@operation("wes.list", "GET", "/runs", Scope.READ, {}, query=Page)
 async def list_runs(request: Request, caller: Caller) -> Response:
     """List the runs of the caller's project, the newest first."""
     page = query_as(Page, request)
@@ -107,22 +117,16 @@ async def list_runs(request: Request, caller: Caller) -> Response:
     return JSONResponse({"runs": [_summary(job) for job in found[:size]], "next_page_token": token})
 
 
-@operation("wes.run", "POST", "/runs", Scope.SUBMIT, {})
+@operation("wes.run", "POST", "/runs", Scope.SUBMIT, {}, repeatable=False)
 async def run(request: Request, caller: Caller) -> Response:
     """Submit a run, as a form with attachments or as JSON."""
-    asked, attached = await _asked(request, caller)
-    kind = _kind(request, asked)
-    params = dict(asked.workflow_params)
-    for name in file_fields(kind):
-        if (given := params.get(name)) in attached:
-            params[name] = attached[given]
-    options = {name: _engine_parameter(name, text) for name, text in asked.workflow_engine_parameters.items()}
-    try:
-        said = Submission.model_validate({"params": params, "tags": asked.tags, **options})
-    except ValidationError as error:
-        raise invalid(error) from error
-    accepted = await accept(request, caller, kind, said)
-    return JSONResponse({"run_id": str(accepted.job)})
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        job = await _run_of_form(request, caller)
+    else:
+        asked = await body_as(RunRequest, request)
+        kind = _kind(request, asked)
+        job = (await accept(request, caller, kind, _submission(kind, asked, {}))).job
+    return JSONResponse({"run_id": str(job)})
 
 
 @operation("wes.show", "GET", "/runs/{id}", Scope.READ, {})
@@ -153,11 +157,11 @@ async def status(request: Request, caller: Caller) -> Response:
     return JSONResponse({"run_id": str(job.id), "state": _state(job)})
 
 
-@operation("wes.tasks", "GET", "/runs/{id}/tasks", Scope.READ, {})
+@operation("wes.tasks", "GET", "/runs/{id}/tasks", Scope.READ, {}, query=TaskPage)
 async def list_tasks(request: Request, caller: Caller) -> Response:
     """List the attempts of a run that have ended, the first one first."""
-    size = min(query_as(TaskPage, request).page_size, LARGEST_PAGE)
-    after = query_as(TaskPage, request).page_token or 0
+    page = query_as(TaskPage, request)
+    size, after = min(page.page_size, LARGEST_PAGE), page.page_token or 0
     job = await find_job(request, caller)
     found = await AttemptRecord.filter(job_id=job.id, number__gt=after).order_by("number").limit(size + 1)
     token = str(found[size - 1].number) if len(found) > size else ""
@@ -186,48 +190,73 @@ async def cancel(request: Request, caller: Caller) -> Response:
     return JSONResponse({"run_id": str(job.id)})
 
 
-class TaskPage(BaseModel):
-    """The query of a list of tasks."""
-
-    page_size: int = Field(default=PAGE, ge=1)
-    page_token: int | None = Field(default=None, ge=0, lt=2**31)
-
-
-async def _asked(request: Request, caller: Caller) -> tuple[RunRequest, dict[str, str]]:
-    """Return what is asked for, and the ids of the attached files by their names, which are stored."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await body_as(RunRequest, request), {}
+async def _run_of_form(request: Request, caller: Caller) -> UUID:
+    """Submit what a form asks for, with its attachments as files; of one that is refused none is kept."""
     infra: Infra = request.app.state.infra
-    limit_bytes = infra.settings.upload_limit_bytes
+    _check_length(request, infra.settings.upload_limit_bytes)
+    async with request.form(max_files=ATTACHMENTS, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
+        asked, parts = _fields(form), _attachments(form)
+        kind = _kind(request, asked)
+        fitting(kind, _submission(kind, asked, dict.fromkeys(parts, str(UUID(int=0)))), queues_of(request))
+        left_bytes = await quotas_of(request).bytes_left(caller.project)
+        if left_bytes is not None and sum(part.size or 0 for part in parts.values()) > left_bytes:
+            raise no_room(left_bytes)
+        ids = dict[str, str]()
+        try:
+            for name, part in parts.items():
+                stored = await infra.storage.put(_content(part))
+                ids[name] = str((await named(_plain(name), stored, caller)).id)
+            return (await accept(request, caller, kind, _submission(kind, asked, ids))).job
+        except ArqsvcError:  # after any other error the run may have been written
+            await delete_files(list(map(UUID, ids.values())), infra.storage)
+            raise
+
+
+def _check_length(request: Request, limit_bytes: int) -> None:
     said = request.headers.get("content-length", "")
     if not said.isdecimal():
         raise Rejected("A form needs a Content-Length.")
     if int(said[:20]) > limit_bytes + FIELD_BYTES:
         raise TooLarge(f"The form is larger than the limit of {limit_bytes:,} bytes.", limit_bytes=limit_bytes)
-    async with request.form(max_files=ATTACHMENTS, max_part_size=FIELD_BYTES) as form:
-        asked = _fields(form)
-        _kind(request, asked)
-        files = [part for part in form.getlist("workflow_attachment") if isinstance(part, UploadFile)]
-        left_bytes = await quotas_of(request).bytes_left(caller.project)
-        if left_bytes is not None and sum(part.size or 0 for part in files) > left_bytes:
-            raise no_room(left_bytes)
-        ids = {}
-        for part in files:
-            name = (part.filename or "").rpartition("/")[2] or "attachment"
-            stored = await infra.storage.put(_content(part))
-            ids[part.filename or name] = str((await named(name, stored, caller)).id)
-    return asked, ids
+
+
+def _attachments(form: FormData) -> dict[str, UploadFile]:
+    """Return the attached files by the names that parameters may call them."""
+    found = dict[str, UploadFile]()
+    for part in form.getlist("workflow_attachment"):
+        if isinstance(part, UploadFile):
+            name = part.filename or "attachment"
+            if name in found:
+                raise fault("/workflow_attachment", f"two files are called {name[:80]!r}.")
+            check_name(_plain(name))
+            found[name] = part
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.rpartition("/")[2] or "attachment"
+
+
+def _submission(kind: type[Params], asked: RunRequest, ids: Mapping[str, str]) -> Submission:
+    """Return a run as the order of a job; `ids` are those of the files by the names of the attachments."""
+    params = dict(asked.workflow_params)
+    for name in file_fields(kind):
+        if isinstance(given := params.get(name), str) and given in ids:
+            params[name] = ids[given]
+    options = {name: _engine_parameter(name, text) for name, text in asked.workflow_engine_parameters.items()}
+    try:
+        return Submission.model_validate({"params": params, "tags": asked.tags, **options})
+    except ValidationError as error:
+        raise invalid(error) from error
 
 
 def _fields(form: FormData) -> RunRequest:
     """Return the fields of a form, those that are objects as JSON text."""
     given: dict[str, Any] = {name: value for name, value in form.items() if isinstance(value, str)}
+    check_storable(given)
     for name in ("workflow_params", "tags", "workflow_engine_parameters"):
         if name in given:
-            try:
-                given[name] = json.loads(given[name] or "{}")
-            except ValueError as error:
-                raise fault(f"/{name}", f"it is not JSON: {error}") from error
+            given[name] = json_in(given[name] or "{}", f"/{name}")
     try:
         return RunRequest.model_validate(given)
     except ValidationError as error:
@@ -329,24 +358,22 @@ def _time(time: datetime | None) -> str | None:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
 
 
-def _spec_shaped(each: Operation) -> BaseRoute:
-    """Return the route of an operation that says what is wrong as the specification does."""
+class Spoken:
+    """Lets all below it say what is wrong as the specification does."""
 
-    async def answer(request: Request) -> Response:
-        try:
-            return await each.answer(request)
-        except UNAVAILABLE:
-            return _refusal(503, "The database does not answer. Try again soon.")
-        except ArqsvcError as error:
-            status = 400 if error.status in {409, 413, 422} else error.status
-            return _refusal(status, error.detail, headers_with(request, error))
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-    return Route(each.path, answer, methods=[each.method], name=each.name)
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        scope[REFUSAL] = _refusal
+        await self._app(scope, receive, send)
 
 
-def _refusal(status: int, msg: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"msg": msg, "status_code": status}, status, headers)
+def _refusal(problem: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    status = 400 if problem["status"] in {409, 413, 422} else problem["status"]
+    return JSONResponse({"msg": problem["detail"], "status_code": status}, status, headers)
 
 
 OPERATIONS = (list_runs, run, show, status, list_tasks, show_task, cancel)
-ROUTES = [Route("/service-info", service_info, methods=["GET"]), *map(_spec_shaped, OPERATIONS)]
+ROUTES = [Route("/service-info", service_info, methods=["GET"]), *(each.route() for each in OPERATIONS)]

@@ -30,8 +30,9 @@ class Notice(Answer):
     id: str | None
     type: Literal["hello", "reset", "cut", "error"]
     """`hello`: the stream begins at `cursor`. `reset`: it goes on at `cursor`; `data` is how the jobs stand: how many
-    are in each state (`counts`), and the newest 500 that have not ended (`jobs`). `cut`: it ends, because it was not
-    read, and goes on behind `last_id`. `error`: what a client said on a socket was refused; `data` is the problem."""
+    are in each state (`counts`; 10,000 is that or more), and the newest 500 that have not ended (`jobs`). `cut`: it
+    ends, because it was not read, and goes on behind `last_id`. `error`: what a client said on a socket was refused;
+    `data` is the problem."""
     job_id: UUID | None
     kind: None
     queue: None

@@ -1,6 +1,6 @@
-"""Jobs that are deleted, with all that is kept of them, and jobs that are pinned, which are not."""
+"""Jobs that are deleted, with all that is kept of them, files, and jobs that are pinned, which are not."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from arqsvc.infra.db import rows
@@ -27,10 +27,22 @@ async def delete(jobs: Sequence[UUID], storage: Storage) -> list[UUID]:
         FROM gone LEFT JOIN file ON file.job_id = gone.id GROUP BY gone.id""",
         [list(jobs)],
     )
-    contents = {sha256 for row in found for sha256 in row["contents"] or ()}
+    await _discard({sha256 for row in found for sha256 in row["contents"] or ()}, storage)
+    return [row["id"] for row in found]
+
+
+async def delete_files(files: Sequence[UUID], storage: Storage) -> None:
+    """Delete files that were stored for nothing; their content as that of jobs that are deleted."""
+    found = await rows(
+        """WITH gone AS (DELETE FROM file WHERE id = ANY($1::uuid[]) RETURNING sha256) SELECT sha256 FROM gone""",
+        [list(files)],
+    )
+    await _discard({row["sha256"] for row in found}, storage)
+
+
+async def _discard(contents: Collection[str], storage: Storage) -> None:
     for sha256 in await named_no_more(contents):
         await storage.discard(sha256)
-    return [row["id"] for row in found]
 
 
 async def pin(jobs: Sequence[UUID], *, pinned: bool) -> list[UUID]:

@@ -41,7 +41,7 @@ def _time(value: Any) -> Any:
     raise ValueError("a time looks like 2026-11-27T08:30:00Z (RFC 3339, with its zone; a + in a URL is written %2B)")
 
 
-_Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
+_Text = Annotated[str, Field(min_length=1, max_length=255)]
 _Time = Annotated[AwareDatetime, BeforeValidator(_time)]
 _Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]{1,100}\*?|\*)$")]
 
@@ -91,7 +91,7 @@ class Filter(BaseModel):
     """Which do this job again."""
     submitted_by: _Text | None = None
     """Asked for by the key of this name."""
-    q: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")] | None = None
+    q: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Any text. One that looks like a job's id, or the first 8 characters or more of one, means the jobs whose ids
     begin so. Any other is looked for, whatever its case, in the parameters (names and values, as JSON text), the values
     of the tags, and the error's detail."""
@@ -126,6 +126,11 @@ class Filter(BaseModel):
     def live(self) -> bool:
         """Whether `matches` decides as `where` does: not where it asks for a text inside of a job."""
         return self.q is None or _is_id(self.q)
+
+    @property
+    def rough(self) -> Self:
+        """The same filter without a text that is looked for inside of jobs."""
+        return self if self.live else self.model_copy(update={"q": None})
 
     def matches(self, job: Facts) -> bool:
         """Whether a job fits, as far as facts tell: a text inside of it (see `live`) is not looked for."""

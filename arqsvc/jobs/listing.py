@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -41,8 +42,7 @@ async def page(project: str, wanted: Filter, order: Order) -> tuple[list[UUID], 
     The order is that of ids, which never changes: what arrives or ends meanwhile moves nothing to another page. A page
     may hold fewer than `limit`, or none, though there are more: it looks through so many jobs for a text.
     """
-    rough = wanted if wanted.live else wanted.model_copy(update={"q": None})
-    condition, values = rough.where(2)
+    condition, values = wanted.rough.where(2)
     way, behind = ("DESC", "<") if order.newest_first else ("ASC", ">")
     if order.after is not None:
         values.append(order.after)
@@ -101,19 +101,19 @@ async def counts(project: str, wanted: Filter) -> Counts:
     """Return how many jobs of a project fit, by state, kind, queue and tag.
 
     All is exact where fewer than `COUNTED` fit, and of tags where fewer than `TAGGED` do. Else the numbers are of the
-    newest of them, and of a state up to `MOST`.
+    newest of them, and of a state up to `MOST`. A text is looked for in the newest `SEARCHED` that fit otherwise: all
+    is exact where these are fewer.
     """
-    condition, values = wanted.where(2)
-    newest = f"(SELECT state, kind, queue, tags FROM job WHERE project = $1 AND {condition} ORDER BY id DESC LIMIT"
+    newest, values, whole = await _newest(project, wanted)
     found = await searched(
         f"SELECT state, kind, queue, count(*) AS n FROM {newest} {COUNTED}) job GROUP BY state, kind, queue",
-        [project, *values],
+        values,
     )
     total = sum(row["n"] for row in found)
-    exact = total < COUNTED
+    exact = total < COUNTED and whole
     state, kind, queue = (_summed(found, column, exact=exact) for column in ("state", "kind", "queue"))
-    if not exact:
-        state |= await _states(project, condition, values, state)
+    if not exact and wanted.live:
+        state |= await states(project, wanted, state)
     tags = await searched(
         f"""WITH numbers AS (SELECT tag.key, tag.value, count(*) AS n
             FROM {newest} {TAGGED}) job, jsonb_each_text(job.tags) tag GROUP BY tag.key, tag.value),
@@ -121,17 +121,38 @@ async def counts(project: str, wanted: Filter) -> Counts:
             sum(n) OVER (PARTITION BY key) AS of_key FROM numbers)
         SELECT key, value, n FROM (SELECT *, dense_rank() OVER (ORDER BY of_key DESC, key) AS place FROM ranked
             WHERE rank <= {MOST_VALUES}) told WHERE place <= {MOST_TAGS} ORDER BY place, rank""",
-        [project, *values],
+        values,
     )
     by_tag: dict[str, dict[str, Count]] = {}
     for row in tags:
-        by_tag.setdefault(row["key"], {})[row["value"]] = Count(row["n"], total < TAGGED)
+        by_tag.setdefault(row["key"], {})[row["value"]] = Count(row["n"], total < TAGGED and whole)
     return Counts(Count(total, exact), state, kind, queue, by_tag)
 
 
-async def _states(project: str, condition: str, values: Sequence[Any], newest: Mapping[str, Count]) -> dict[str, Count]:
-    """Return the numbers of those states that fewer than `MOST` are known to be in, each counted up to that."""
-    asked = [state for state in State if state not in newest or newest[state].count < MOST]
+async def _newest(project: str, wanted: Filter) -> tuple[str, list[Any], bool]:
+    """Return the beginning of a statement of the newest jobs that fit, its values, and whether all are looked through.
+
+    What is to follow it is how many, and a bracket.
+    """
+    condition, given = wanted.rough.where(2)
+    values, columns = [project, *given], "state, kind, queue, tags"
+    looked = f"FROM job WHERE project = $1 AND {condition} ORDER BY id DESC"
+    if wanted.live:
+        return f"(SELECT {columns} {looked} LIMIT", values, True
+    fits, text = Filter(q=wanted.q).where(len(values) + 1)
+    more = await searched(f"SELECT FROM job WHERE project = $1 AND {condition} OFFSET {SEARCHED - 1} LIMIT 1", values)
+    searched_through = f"(SELECT {columns}, params, error {looked} LIMIT {SEARCHED}) job"
+    return f"(SELECT {columns} FROM {searched_through} WHERE {fits} LIMIT", [*values, *text], not more
+
+
+async def states(project: str, wanted: Filter, known: Mapping[str, Count] = MappingProxyType({})) -> dict[str, Count]:
+    """Return how many jobs that fit are in each state that has any, up to `MOST`; not of those known to have as many.
+
+    Args:
+        wanted: looks for no text: that has no bound here.
+    """
+    condition, values = wanted.where(2)
+    asked = [state for state in State if state not in known or known[state].count < MOST]
     found = await searched(
         " UNION ALL ".join(
             f"""SELECT '{state.value}' AS state, count(*) AS n FROM (

@@ -8,6 +8,7 @@ from typing import Any
 from arqsvc.infra.db import rows
 from arqsvc.jobs.events import LARGEST, Cursor, Event, rfc3339
 from arqsvc.jobs.filters import Filter
+from arqsvc.jobs.listing import states
 from arqsvc.jobs.record import State
 
 MOST_BEHIND = 10_000
@@ -53,19 +54,16 @@ async def told_from(after: Cursor) -> Cursor | None:
 
 
 async def snapshot(wanted: Wanted) -> dict[str, Any]:
-    """Return how the wanted jobs stand: how many are in each state, and the newest of those that have not ended."""
+    """Return how the wanted jobs stand: how many are in each state, as far as is counted, and the newest open ones."""
     where, values = wanted.filter.where(2)
-    counted = await rows(
-        f"SELECT state, count(*) AS number FROM job WHERE project = $1 AND {where} GROUP BY state",
-        [wanted.project, *values],
-    )
+    counted = await states(wanted.project, wanted.filter)
     newest = await rows(
         f"""SELECT id, kind, queue, tags, state, reason, seq, attempt, created_at, due_at, started_at FROM job
         WHERE project = $1 AND state NOT IN ('succeeded', 'failed', 'cancelled') AND {where}
         ORDER BY id DESC LIMIT {MOST_JOBS}""",
         [wanted.project, *values],
     )
-    counts = dict.fromkeys((state.value for state in State), 0) | {row["state"]: row["number"] for row in counted}
+    counts = dict.fromkeys((state.value for state in State), 0) | {state: each.count for state, each in counted.items()}
     return {"counts": counts, "jobs": list(map(_summary, newest))}
 
 

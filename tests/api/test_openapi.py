@@ -10,6 +10,7 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 from starlette.routing import BaseRoute, Mount, Route
 
+from arqsvc.api import wes
 from arqsvc.api.app import OPERATIONS, create_app
 from arqsvc.api.openapi import document
 from arqsvc.families import load_params
@@ -78,6 +79,24 @@ def test_every_operation_says_what_it_does_for_whom_and_what_comes_back() -> Non
         submit = OPERATION[f"jobs.submit.{name}"]
         assert submit["summary"] == " ".join((kind.__doc__ or "").split("\n\n")[0].split())
         assert submit["x-result"]["$ref"].rpartition("/")[2] in SCHEMAS
+
+
+def test_no_answer_that_shows_a_secret_is_kept() -> None:
+    for one in (*OPERATIONS, *wes.OPERATIONS):
+        shown = [
+            model.model_json_schema(mode="serialization") for model in one.answers.values() if isinstance(model, type)
+        ]
+        secret = {"secret", "ticket"} & {name for each in shown for name in members(each)}
+        assert not (one.keeps and secret), one.name
+    assert {"webhooks.rotate_secret", "events.ticket"} <= {one.name for one in OPERATIONS if not one.keeps}
+
+
+def members(schema: Any) -> Iterator[str]:
+    """Yield the names of all members that a JSON Schema has, at any depth."""
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from members(part)
+    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+        yield from schema["properties"]
 
 
 async def test_anybody_may_read_it_and_a_reader_that_has_it_is_told_so(api: Service) -> None:

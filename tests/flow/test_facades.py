@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
+import pytest
 from jsonschema_rs import validator_for
 
+from arqsvc.api import wes
+from arqsvc.jobs.files import FileRecord
 from arqsvc.jobs.record import JobRecord
 from tests.service import Service
 from tests.waiting import pids_in
@@ -168,3 +172,44 @@ async def test_a_client_of_ga4gh_submits_a_run_with_an_attachment_and_follows_it
     for wrong in ({"workflow_type": "CWL"}, {"workflow_url": "no.kind"}, {"workflow_engine_parameters": {"x": "1"}}):
         await wes("POST", "/runs", ERROR, 400, json={**body, **wrong})
     await wes("GET", "/runs/nonsense", ERROR, 404)
+
+
+async def test_a_run_that_is_refused_says_so_as_specified_and_leaves_no_file(
+    api: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(status: int, says: str, method: str = "GET", path: str = "/runs", **request: Any) -> None:
+        answer = await api.http.request(method, api.client.url + WES + path, **request)
+        assert (answer.status_code, answer.json()["status_code"]) == (status, status), answer.text
+        validate(answer.json(), ERROR)
+        assert says in answer.json()["msg"]
+
+    form = {"workflow_type": "arqsvc", "workflow_type_version": "1", "workflow_url": "test.read"}
+    form["workflow_params"] = json.dumps({"file_id": "read.txt"})
+    files = [("workflow_attachment", ("read.txt", b"attached"))]
+    wrong: tuple[tuple[str, dict[str, str]], ...] = (
+        ("U+0000", {"tags": json.dumps({"a": "x\0"})}),
+        ("U+0000", {"workflow_url": "a\0"}),
+        ("/tags/a b", {"tags": json.dumps({"a b": "x"})}),
+        ("not JSON", {"tags": "{"}),
+        ("is not a queue", {"workflow_engine_parameters": json.dumps({"queue": "none"})}),
+        ("no kind of job", {"workflow_url": "test.none"}),
+        ("/params/file_id", {"workflow_params": json.dumps({"file_id": ["read.txt"]})}),
+        ("/params/more", {"workflow_params": json.dumps({"file_id": "read.txt", "more": 1})}),
+        ("Too many fields", {f"field{number}": "x" for number in range(40)}),
+    )
+    stored = AsyncMock(side_effect=AssertionError("it is refused before anything is stored"))
+    with monkeypatch.context() as patched:
+        patched.setattr(wes, "named", stored)
+        for says, fields in wrong:
+            await refused(400, says, "POST", data=form | fields, files=files)
+        await refused(400, "two files", "POST", data=form, files=files * 2)
+        await refused(400, "plain file name", "POST", data=form, files=[files[0], ("workflow_attachment", (".x", b""))])
+        await refused(400, "Idempotency-Key", "POST", data=form, files=files, headers={"Idempotency-Key": "a"})
+    gone = json.dumps({"file_id": "00000000-0000-0000-0000-000000000000"})
+    await refused(400, "There is no file", "POST", data={**form, "workflow_params": gone}, files=files)
+    assert await FileRecord.all().count() == 0
+
+    await refused(405, "", "PUT")
+    await refused(404, "", path="/nothing")
+    monkeypatch.setattr(wes, "_counts", AsyncMock(side_effect=ZeroDivisionError))
+    await refused(500, "Something went wrong here", path="/service-info")

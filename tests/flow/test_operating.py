@@ -187,9 +187,10 @@ async def test_who_may_read_the_metrics_is_a_setting(settings: Settings) -> None
         open_service(settings.model_copy(update={"metrics": "key"})) as service,
         httpx.AsyncClient(trust_env=False) as stranger,
     ):
-        url, bearer = f"{service.client.url}/metrics", {"Authorization": f"Bearer {service.key}"}
-        assert (await stranger.get(url)).status_code == 401
-        assert (await stranger.get(url, headers=bearer)).status_code == 200
+        bearer = {"Authorization": f"Bearer {service.key}"}
+        for url in (f"{service.client.url}/metrics", f"{service.client.url}/api/v1/metrics"):
+            assert (await stranger.get(url)).status_code == 401
+            assert (await stranger.get(url, headers=bearer)).status_code == 200
     async with (
         open_service(settings.model_copy(update={"metrics": "off"})) as service,
         httpx.AsyncClient(trust_env=False) as stranger,

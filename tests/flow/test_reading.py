@@ -1,8 +1,9 @@
 """Reading jobs: pages while rows arrive and end, numbers, 304, and why a job waits."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -11,9 +12,12 @@ from arqsvc.api.keys import KeyKind, create_secret
 from arqsvc.errors import Retryable, Throttled
 from arqsvc.infra.db import connect
 from arqsvc.jobs import ledger
+from arqsvc.jobs.files import FileRecord
+from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.ledger import Ended, Ending
 from arqsvc.jobs.listing import COUNTED, MOST, SEARCHED
 from arqsvc.jobs.record import State
+from arqsvc.jobs.snapshot import Wanted, snapshot
 from tests.service import Service
 
 WORKER = """INSERT INTO worker (id, host, pid, queues, concurrency, started_at, heartbeat_at)
@@ -95,10 +99,21 @@ async def test_many_jobs_are_counted_and_searched_within_bounds(api: Service) ->
     assert counts["state"]["failed"] == {"count": (COUNTED + 10_000) // 100, "exact": True}
     assert counts["state"]["succeeded"] == {"count": COUNTED * 99 // 100, "exact": False}
     assert MOST < COUNTED
+    begins = await snapshot(Wanted("tester", Filter()))
+    assert (begins["counts"]["failed"], begins["counts"]["succeeded"]) == ((COUNTED + 10_000) // 100, MOST)
     counts = await get(api, "/jobs/counts", created_before="2020-09-13T12:26:45Z", state="failed")
     assert counts["all"] == counts["kind"]["test.say"] == counts["tags"]["all"]["x"] == {"count": 49, "exact": True}
     assert len(counts["tags"]["n"]) == 49
     assert counts["queue"] == {"test": {"count": 49, "exact": True}}
+
+    counts = await get(api, "/jobs/counts", q="SAY 2345")
+    assert counts["all"] == counts["state"]["succeeded"] == {"count": 10, "exact": False}, "2345 itself is too old"
+    assert counts["tags"]["all"]["x"] == {"count": 10, "exact": False}
+    counts = await get(api, "/jobs/counts", q="say 2345", created_before="2020-09-13T12:26:45Z")
+    assert counts["all"] == {"count": 1, "exact": True}
+    bulk = {"action": "pin", "filter": {"q": "say 2345"}, "dry_run": True}
+    answer = await api.http.post("/jobs:bulk", json=bulk)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/filter/q")
 
     page = await get(api, "/jobs", q="SAY 5")
     assert len(page["items"]) == 50
@@ -134,6 +149,32 @@ async def test_who_asks_again_gets_304_until_something_changes(api: Service) -> 
     assert await unchanged(one, ended)
     (attempt,) = (await get(api, f"{one}/attempts"))["items"]
     assert (attempt["outcome"], attempt["number"], "traceback" in attempt) == ("succeeded", 1, False)
+
+
+async def test_who_has_an_ended_job_is_told_when_what_it_needed_ends(api: Service) -> None:
+    job = await submitted(api, "test.follow", {"folder": "/tmp"})
+    needed = UUID((await get(api, f"/jobs/{job}"))["needs"][0]["id"])
+    (begun,) = await ledger.start([(needed, 1)], "w", 20.0)
+    await api.client.cancel(job)
+    told = await api.http.get(f"/jobs/{job}")
+    assert (told.json()["state"], told.json()["needs"][0]["state"]) == ("cancelled", "running")
+    known = {"If-None-Match": told.headers["etag"]}
+    assert (await api.http.get(f"/jobs/{job}", headers=known)).status_code == 304
+    await ledger.finish([Ended(begun.id, 1, Ending("succeeded", State.SUCCEEDED, result={"text": "x"}))])
+    again = await api.http.get(f"/jobs/{job}", headers=known)
+    assert (again.status_code, again.json()["needs"][0]["state"]) == (200, "succeeded")
+
+
+async def test_each_job_of_a_list_has_what_is_its_own(api: Service) -> None:
+    jobs = [await submitted(api) for _ in range(3)]
+    for number, job in enumerate(jobs[:2]):
+        for name in ("b", "a"):
+            await FileRecord.create(
+                id=uuid4(), project="tester", job_id=job, name=f"{name}{number}", media_type="text/plain",
+                size_bytes=1, sha256="0" * 64, created_at=datetime.now(UTC),
+            )  # fmt: skip
+    items = (await get(api, "/jobs", sort="created"))["items"]
+    assert [[file["name"] for file in job["files"]] for job in items] == [["a0", "b0"], ["a1", "b1"], []]
 
 
 async def test_another_project_sees_nothing_of_it(service: Service) -> None:
