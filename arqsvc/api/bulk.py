@@ -1,10 +1,11 @@
 """POST /api/v1/jobs:bulk: the same done to all jobs that a filter means, if they are as many as was expected."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +18,7 @@ from arqsvc.contract import Answer
 from arqsvc.errors import Conflict
 from arqsvc.infra.db import rows
 from arqsvc.jobs.deletion import delete, pin
-from arqsvc.jobs.filters import Filter
+from arqsvc.jobs.filters import ID, Filter
 
 PAGE = 500
 MOST = 10_000
@@ -37,6 +38,20 @@ _ELIGIBLE: dict[Action, str] = {
 """Which jobs an action can be done to."""
 
 
+class BulkFilter(Filter):
+    """Jobs that fit all of what is given; all jobs where nothing is."""
+
+    q: Annotated[str, Field(json_schema_extra={"pattern": ID})] | None = None
+    """A job's id, or the first 8 characters or more of one. No other text is looked for here."""
+
+    @field_validator("q")
+    @classmethod
+    def _no_text(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(ID, value):  # it would be looked for in every job, without a bound
+            raise ValueError("only a job's id is looked for here, and no text; search the list, or filter by tags")
+        return value
+
+
 class Bulk(BaseModel):
     """What is to be done, and to which jobs of the key's project."""
 
@@ -52,8 +67,8 @@ class Bulk(BaseModel):
     )
 
     action: Action
-    filter: Filter
-    """Of the jobs that it means, those are acted on that the action can be done to. Its `q` may be a job's id alone."""
+    filter: BulkFilter
+    """Of the jobs that it means, those are acted on that the action can be done to."""
     dry_run: bool = False
     """Only say how many these are."""
     expected: int | None = Field(default=None, ge=0)
@@ -97,8 +112,6 @@ async def bulk(request: Request, caller: Caller) -> Response:
     if it has changed. `retry` needs the scope `submit` as well.
     """
     asked = await body_as(Bulk, request)
-    if not asked.filter.live:  # it would be looked for in all jobs of the project, for each page again
-        raise fault("/filter/q", "only a job's id is looked for here, and no text; search the list, or filter by tags.")
     if asked.action == "retry":
         caller.must(Scope.SUBMIT)
     matched, sample = await _count(caller, asked)

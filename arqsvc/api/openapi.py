@@ -22,6 +22,7 @@ from arqsvc.api.kinds import DIALECT, Schemas, summary
 from arqsvc.api.operation import ALWAYS, TAG, Answers, Operation
 from arqsvc.contract import Health, Job, Problem
 from arqsvc.jobs.declare import Params
+from arqsvc.jobs.filters import BEGINNING
 
 BASE = "/api/v1"
 IDEMPOTENCY_KEY = {
@@ -240,6 +241,9 @@ class _Described:
         if schema.get("type") == "array":
             if name in self._names and schema["items"] == {"type": "string"}:
                 schema["items"] = {"type": "string", "enum": self._names[name]}
+            elif name == "kind":  # one that there is, or the beginning of one
+                known = {"type": "string", "enum": self._names[name]}
+                schema["items"] = {"anyOf": [known, {"type": "string", "pattern": BEGINNING}]}
             schema.setdefault("minItems", 1)  # none at all cannot be written
             return {**described, "style": "form", "explode": False}
         if schema.get("type") == "object":

@@ -15,10 +15,14 @@ from arqsvc.jobs.record import State
 
 TAG = "tag."
 """How the name of a query parameter begins that filters by a tag."""
+BEGINNING = r"^[A-Za-z0-9_.-]{0,100}\*$"
+"""A name of a kind or a queue that stands for all that begin so."""
+_X4, _X04 = "[0-9a-fA-F]{4}", "[0-9a-fA-F]{0,4}"
+ID = f"^01[0-9a-fA-F]{{6}}(-({_X04}|{_X4}-({_X04}|{_X4}-({_X04}|{_X4}-[0-9a-fA-F]{{0,12}}))))?$"
+"""The beginning of an id as jobs have them, at least 8 characters."""
 CLOCKS = timedelta(hours=1)
 """By how much the clocks of those who make ids, and of the database, may differ."""
 
-_ID = re.compile(r"01[0-9a-f]{6}(-[0-9a-f]{0,4}){0,4}[0-9a-f]{0,8}")
 _TIME = re.compile(r"(19|2\d)\d\d-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _LOWEST, _HIGHEST = "0" * 32, "f" * 32
 
@@ -203,9 +207,7 @@ def _search(text: str, fits: Any) -> None:
 
 
 def _is_id(text: str) -> bool:
-    """Whether a text is the beginning of an id as jobs have them, at least 8 characters."""
-    shape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
-    return bool(_ID.fullmatch(text.lower())) and re.sub("[0-9a-f]", "x", text.lower()) == shape[: len(text)]
+    return re.fullmatch(ID, text) is not None
 
 
 def _id_at(time: datetime) -> UUID:

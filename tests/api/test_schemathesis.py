@@ -22,7 +22,7 @@ CONFIG = """
 enabled = false
 
 [generation]
-allow-x00 = false  # no text holds it, as the introduction says; a schema cannot
+allow-x00 = false  # it is refused where a schema lets it in; test_refused.py sends it everywhere
 
 [phases.coverage]
 unexpected-methods = ["DELETE", "OPTIONS", "PUT"]
