@@ -15,9 +15,9 @@ FRESH_S = 1.0
 RETRY_S = 5.0
 MOST_COUNTED = 100_000
 
-# Each part reads no more than this project has: of the queued ones by queue, for `job_last` begins with it; but of what
-# runs, all, which is no more than the workers have slots. Fenced by OFFSET, or else the project's own index is read
-# there, with all its jobs that have ended.
+# Each part reads no more than this project has: what is queued queue by queue, in the order of `job_last`, so that this
+# index is taken; but of what runs all, which is no more than the workers have slots. Fenced by OFFSET, or else the
+# project's own index is read there, with all its jobs that have ended.
 _OPEN = """WITH RECURSIVE queue(name) AS (
     (SELECT queue FROM job WHERE state = 'queued' ORDER BY queue LIMIT 1)
     UNION ALL SELECT (SELECT job.queue FROM job WHERE job.state = 'queued' AND job.queue > queue.name
@@ -25,7 +25,8 @@ _OPEN = """WITH RECURSIVE queue(name) AS (
     FROM queue WHERE queue.name IS NOT NULL)
 SELECT count(*) AS open FROM (
     SELECT FROM queue, LATERAL (SELECT FROM job
-        WHERE job.state = 'queued' AND job.queue = queue.name AND job.project = $1 OFFSET 0) queued
+        WHERE job.state = 'queued' AND job.queue = queue.name AND job.project >= $1 AND job.project <= $1
+        ORDER BY job.project, job.priority, job.place OFFSET 0) queued
     UNION ALL SELECT FROM (SELECT project FROM job WHERE state = 'running' OFFSET 0) running WHERE project = $1
     UNION ALL SELECT FROM job WHERE state IN ('blocked', 'scheduled') AND project = $1
     LIMIT $2

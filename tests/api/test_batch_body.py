@@ -69,6 +69,19 @@ async def as_long(value: str, length: int) -> None:
                 await read_batch(text.encode(), Turns())
 
 
+async def test_nothing_in_it_is_longer_than_a_job() -> None:
+    for begin in ('{"jobs": [[', '{"jobs": ["', '{"atomic": [', '{"'):
+        with pytest.raises(TooLarge):
+            await read_batch((begin + "[]," * LIMIT).encode(), Turns())
+
+
+async def test_no_more_is_read_than_a_batch_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_body, "MOST_JOBS", 3)
+    assert len((await read_batch(b'{"jobs": [{}, {}, {}]}', Turns())).jobs) == 3
+    with pytest.raises(InvalidParams, match="this has more"):
+        await read_batch(b'{"jobs": [{}, {}, {}, {}, and what is no JSON', Turns())
+
+
 async def test_what_is_no_json_is_said_where_it_stands() -> None:
     for wrong in ("[1 2]", "tru", '"\\x"', "[1,]", "{1: 2}", '"\n"', "nan"):
         text = '{"jobs": [' + "3, " * 100 + wrong + ", 3" * 100 + "]}"

@@ -320,13 +320,9 @@ async def test_a_body_that_is_no_batch_is_refused(api: Service) -> None:
     full = {"kind": "test.say", "params": {"text": "x" * 1_000_000}}
     batch = (await api.http.post("/jobs", json={"jobs": [1, full, {"kind": "test.say", **SAY}]})).json()
     assert [item["status"] for item in batch["items"]] == [422, 202, 202]
-    # each of these would hold up the event loop for longer than a test may, if it were read whole
-    lists = "[]," * 5_000_000
-    for body, status in (
-        ('{"jobs": [' + lists, 422), ('{"jobs": [[' + lists, 413), ('{"atomic": [' + lists, 413),
-        ('{"jobs": ["' + lists, 413), ('{"' + lists, 413),
-    ):  # fmt: skip
-        assert (await api.http.post("/jobs", content=body)).status_code == status, body[:12]
+    # if it were read whole, the second would hold up the event loop for longer than a test may
+    for body, status in (('{"jobs": [', 422), ('{"jobs": [[', 413)):
+        assert (await api.http.post("/jobs", content=body + "[]," * 5_000_000)).status_code == status
     assert (await api.http.post("/jobs", content=b" " * 17_000_000)).status_code == 413
 
 
