@@ -286,6 +286,8 @@ async def test_two_projects_whose_receivers_hang_hold_up_no_third(api: Service, 
         await end_job(api)
         await receiver.messages(1)
         assert len(slow.got) == AT_ONCE - KEPT
+        slow.open.set()
+        await slow.messages(120)
 
 
 async def test_a_message_is_given_up_in_the_end_and_a_webhook_that_fails_for_days_is_disabled(
