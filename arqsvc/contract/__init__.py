@@ -43,6 +43,7 @@ from arqsvc.contract.webhooks import (
     WebhookMessage,
     WebhookSecret,
 )
+from arqsvc.contract.workers import Worker, WorkerList, WorkerTold
 
 __all__ = [
     "Answer",
@@ -106,4 +107,7 @@ __all__ = [
     "WebhookList",
     "WebhookMessage",
     "WebhookSecret",
+    "Worker",
+    "WorkerList",
+    "WorkerTold",
 ]
