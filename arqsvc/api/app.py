@@ -52,6 +52,7 @@ from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.outward import open_outward
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.admission import Admission
+from arqsvc.jobs.content import sweep_on
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outlook import Outlook
@@ -162,6 +163,7 @@ async def _opened(
             ("webhooks", sender.run),
             ("old answers", _forget_answers),
             ("old messages", sender.forget),
+            ("unnamed content", lambda: sweep_on(infra.storage)),
             ("last uses", gate.write_uses),
         ]
         async with supervised(loops):

@@ -121,7 +121,7 @@ async def bulk(request: Request, caller: Caller) -> Response:
 
 async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
     """Do it to all that are meant, page by page; returns to how many."""
-    queue, storage, admission = queue_of(request), infra_of(request).storage, admission_of(request)
+    queue, infra, admission = queue_of(request), infra_of(request), admission_of(request)
     full: JobsQuota | QueueFull | None = None
 
     async def retried(page: Sequence[UUID]) -> list[UUID]:
@@ -141,7 +141,7 @@ async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
     acts: dict[Action, Callable[[Sequence[UUID]], Awaitable[Any]]] = {
         "cancel": lambda page: queue.cancel_all(page, asked.reason, asked.grace_s),
         "retry": retried,
-        "delete": lambda page: delete(page, storage),
+        "delete": lambda page: delete(page, caller.project, infra.storage, infra.redis),
         "pin": lambda page: pin(page, pinned=True),
         "unpin": lambda page: pin(page, pinned=False),
     }

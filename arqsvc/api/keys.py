@@ -41,7 +41,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     """Submit jobs, retry them, upload files."""
     CANCEL = "cancel"
-    """Cancel, delete and pin jobs."""
+    """Cancel, delete and pin jobs; delete files."""
     OPERATE = "operate"
     """Pause, drain and purge queues; drain and stop workers."""
     ADMIN = "admin"

@@ -104,5 +104,6 @@ def shown_file(file: FileRecord) -> File:
         size_bytes=file.size_bytes,
         sha256=file.sha256,
         created_at=file.created_at,
+        job_id=file.job_id,  # type: ignore[attr-defined]
         href=f"/api/v1/files/{file.id}",
     )

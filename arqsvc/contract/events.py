@@ -13,14 +13,15 @@ class Event(Answer):
 
     id: str
     """Its place in the job's story, such as `3` or `3.17`."""
-    type: Literal["state", "progress"]
+    type: Literal["state", "progress", "deleted"]
+    """`deleted` is told on streams of all jobs alone, to those who follow then."""
     job_id: UUID
     kind: str
     queue: str
     tags: dict[str, str] | None
     ts: datetime
     cursor: str | None
-    """Its place among the changes of all jobs, such as `7312-40`; progress has none."""
+    """Its place among the changes of all jobs, such as `7312-40`; `progress` and `deleted` have none."""
     data: dict[str, Any]
 
 
@@ -80,6 +81,26 @@ class ProgressEvent(Answer):
     ts: datetime
     cursor: str | None
     data: Progress
+
+
+class Deletion(Answer):
+    """A job as it was."""
+
+    state: JobState
+
+
+class DeletedEvent(Answer):
+    """A job was deleted, and is to be shown no more. Told to those who follow all jobs then, and not again."""
+
+    id: str
+    type: Literal["deleted"]
+    job_id: UUID
+    kind: str
+    queue: str
+    tags: dict[str, str] | None
+    ts: datetime
+    cursor: None
+    data: Deletion
 
 
 class Ticket(Answer):

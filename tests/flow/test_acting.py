@@ -71,6 +71,33 @@ async def test_a_job_that_has_ended_is_deleted_with_its_files_unless_it_is_pinne
     assert (answer.status_code, "is scheduled" in answer.json()["detail"]) == (409, True)
 
 
+async def test_what_a_job_that_has_not_ended_reads_is_not_deleted(service: Service) -> None:
+    made = await service.ended("test.say", {"text": "x"})
+    (result,) = made["files"]
+    sent = (await service.http.post("/files?name=sent.txt", content=b"sent")).json()
+    assert (result["job_id"], sent["job_id"]) == (made["id"], None)
+    ids = [result["id"], sent["id"]]
+    readers = [await service.client.submit("test.read", {"file_id": id_}, delay_s=3600) for id_ in ids]
+    for path, why in (
+        (f"/jobs/{made['id']}", "a file of it"),
+        (f"/files/{sent['id']}", "has not ended reads file"),
+        (f"/files/{result['id']}", f"DELETE /api/v1/jobs/{made['id']}"),
+    ):
+        answer = await service.http.delete(path)
+        assert (answer.status_code, why in answer.json()["detail"]) == (409, True)
+    delete = {"action": "delete", "filter": {"kind": "test.say"}, "expected": 1}
+    assert (await post(service, "/jobs:bulk", delete))["done"] == 0
+    for reader in readers:
+        await service.client.cancel(reader["id"])
+    key = await create_secret(KeyKind.KEY, project="tester", name="some", scopes={Scope.READ, Scope.SUBMIT})
+    some = {"X-API-Key": key, "Authorization": ""}
+    assert (await service.http.delete(f"/files/{sent['id']}", headers=some)).status_code == 403
+    assert (await service.http.delete(f"/files/{sent['id']}")).status_code == 204
+    assert (await service.http.get(f"/files/{sent['id']}")).status_code == 404
+    assert (await post(service, "/jobs:bulk", delete))["done"] == 1
+    assert (await service.http.get("/files")).json()["items"] == []
+
+
 async def test_many_are_acted_on_only_if_they_are_as_many_as_was_expected(api: Service) -> None:
     jobs = [await api.client.submit("test.say", {"text": str(number)}) for number in range(4)]
     await api.client.submit("test.unserved", {})

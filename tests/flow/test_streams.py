@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from arqsvc.api.keys import KeyKind, KeyRecord, Scope, create_secret
+from arqsvc.contract import DeletedEvent
 from arqsvc.infra import db
 from arqsvc.jobs import ledger
 from arqsvc.jobs.events import announce
@@ -94,6 +95,29 @@ async def before_end(live: Any) -> AsyncIterator[Frame]:
             yield frame
             if frame.told["data"].get("state") == "succeeded":
                 return
+
+
+async def test_that_a_job_was_deleted_is_told_to_those_who_would_have_been_told_its_end(api: Service) -> None:
+    async with (
+        of_project(api, "another") as other,
+        opened(api.http) as all_,
+        opened(api.http, query={"tag.a": "c"}) as some,
+        opened(other) as others,
+    ):
+        for stream in (all_, some, others):
+            assert (await anext(stream)).type == "hello"
+        job = await api.client.submit("test.unserved", {}, tags={"a": "b"})
+        await api.client.cancel(job["id"])
+        assert [frame.state for frame in await all_.states(2)] == [(job["id"], "queued"), (job["id"], "cancelled")]
+        assert (await api.http.delete(f"/jobs/{job['id']}")).status_code == 204
+        gone = await anext(all_)
+        assert (gone.type, gone.id, gone.state, gone.told["tags"]) == (
+            "deleted", None, (job["id"], "cancelled"), {"a": "b"},
+        )  # fmt: skip
+        assert DeletedEvent.model_validate(gone.told).id == "3"
+        await write(api, insert([theirs := new("another"), last := new(tags={"a": "c"})]))
+        for stream, job_id in ((others, theirs.id), (some, last.id), (all_, last.id)):
+            assert (await anext(stream)).told["job_id"] == str(job_id)
 
 
 async def test_each_project_hears_its_own_and_each_filter_what_fits(api: Service) -> None:

@@ -31,6 +31,7 @@ COMMENT ON TABLE "project" IS 'The bounds of one project, where they are not tho
 );
 CREATE INDEX IF NOT EXISTS "webhook_delivery_project" ON "webhook_delivery" ("project", "id");
 CREATE INDEX IF NOT EXISTS "webhook_delivery_pending" ON "webhook_delivery" ("lane", "due_at") WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS "webhook_delivery_due" ON "webhook_delivery" ("due_at", "lane") WHERE state = 'pending';
 COMMENT ON TABLE "webhook_delivery" IS 'One message to one address.';
         CREATE TABLE IF NOT EXISTS "webhook" (
     "id" UUID NOT NULL PRIMARY KEY,
@@ -123,7 +124,8 @@ COMMENT ON TABLE "turn" IS 'How far a queue has come: the furthest turn that has
         COMMENT ON COLUMN "api_key"."kind" IS 'KEY: key\nLINK: link\nSESSION: session\nTICKET: ticket';
         CREATE INDEX IF NOT EXISTS "job_place" ON "job" ("queue", "priority", "place") WHERE state = 'queued';
         CREATE INDEX IF NOT EXISTS "job_last" ON "job" ("queue", "project", "priority", "place") WHERE state = 'queued';
-        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "size_bytes");
+        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "id", "size_bytes");
+        CREATE INDEX IF NOT EXISTS "file_uploaded" ON "file" ("project", "id") WHERE "job_id" IS NULL;
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
         CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe", "state", "finished_at")
@@ -143,6 +145,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         DROP INDEX IF EXISTS "job_last";
         DROP INDEX IF EXISTS "job_place";
         DROP INDEX IF EXISTS "file_usage";
+        DROP INDEX IF EXISTS "file_uploaded";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
         DROP INDEX IF EXISTS "job_waiting";
