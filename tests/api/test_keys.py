@@ -283,7 +283,7 @@ async def test_a_key_sends_so_many_requests_a_minute_and_is_told_what_is_left(se
                 assert (answer.status_code, "ratelimit" in answer.headers) == (200, False)
 
 
-async def test_who_guesses_is_not_listened_to_and_hinders_nobody_with_a_key(api: Service) -> None:
+async def test_who_guesses_is_not_listened_to_and_hinders_nobody_with_a_key(api: Service, redis_url: str) -> None:
     assert (await api.http.get("/jobs")).status_code == 200
     async with httpx.AsyncClient(base_url=api.http.base_url, trust_env=False) as stranger:
         guesses = 0
@@ -314,6 +314,14 @@ async def test_who_guesses_is_not_listened_to_and_hinders_nobody_with_a_key(api:
         async with stranger.stream("GET", "/events", params={"ticket": ticket}) as answer:
             assert answer.status_code == 200
         assert (await stranger.post("/session", json={"token": link})).status_code == 200
+        # ten times as many wrong ones in that minute, and what this process has not met is not looked up for a while
+        async with Redis.from_url(redis_url) as redis:
+            seconds, _ = await redis.time()
+            for name in ("guesses", "lookups"):
+                await redis.set(f"arqsvc:rate:{name}:127.0.0.1", (seconds + 120) * 1_000_000)
+        newer = await create_secret(KeyKind.KEY, project="tester", name="newer")
+        for key, answered in (("wrong", 429), (newer, 429), (new, 200)):
+            assert (await stranger.get("/jobs", headers={"X-API-Key": key})).status_code == answered
 
 
 async def test_a_proxy_that_is_trusted_says_who_asks_and_by_which_scheme(settings: Settings, redis_url: str) -> None:
