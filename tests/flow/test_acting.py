@@ -24,7 +24,7 @@ async def post(service: Service, path: str, body: Any = None, status: int = 200)
     return told
 
 
-async def deeds(service: Service, **query: str) -> list[tuple[str, str, str, Any]]:
+async def deeds(service: Service, **query: str) -> list[tuple[str, str, str | None, Any]]:
     answer = await service.http.get("/audit", params=query)
     assert answer.status_code == 200, answer.text
     return [(each["actor"], each["action"], each["target"], each["detail"]) for each in answer.json()["items"]]
