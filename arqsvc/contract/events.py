@@ -32,7 +32,8 @@ class Notice(Answer):
     type: Literal["hello", "reset", "cut", "error"]
     """`hello`: the stream begins at `cursor`. `reset`: it goes on at `cursor`; `data` is how the jobs stand: how many
     are in each state (`counts`), and the newest 500 that have not ended (`jobs`). `cut`: it ends, because it was not
-    read, and goes on behind `last_id`. `error`: what a client said on a socket was refused; `data` is the problem."""
+    read, and goes on behind `last_id`. `error`: what a client said on a socket was refused, or a stream of Server-Sent
+    Events ends because its key is no longer good; `data` is the problem."""
     job_id: UUID | None
     kind: None
     queue: None

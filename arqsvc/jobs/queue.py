@@ -5,8 +5,8 @@ waits there while it is empty. What it took and could not claim in the ledger it
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -197,15 +197,18 @@ class JobQueue:
         async with best_effort("news wait for the worker's next look"):
             await self.redis.publish(NEWS, to_json([None, None, None]))
 
-    async def purge(self, queue: str, reason: str | None = None) -> int:
-        """Cancel all that waits in a queue, and what only that needed; returns how many jobs of the queue."""
+    async def purge(self, queue: str, reason: str | None = None) -> AsyncIterator[Counter[str]]:
+        """Cancel all that waits in a queue, and what only that needed; yields, page by page, how many of which project.
+
+        Counted are the jobs of the queue.
+        """
         purged = 0
         while moved := await ledger.purge(queue, reason, PAGE):
-            waited = [job for job in moved if job.queue == queue]
+            waited = [job.id for job in moved if job.queue == queue]
+            yield Counter(await ledger.by_project(waited))
             purged += len(waited)
             await self.called_off(moved)
         logger.info("queue purged", extra={"queue": queue, "jobs": purged})
-        return purged
 
     async def let_go(self, jobs: Iterable[Moved]) -> None:
         """Cancel what these jobs needed, if they have ended without it and nobody else waits for it."""

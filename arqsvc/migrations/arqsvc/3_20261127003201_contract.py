@@ -111,6 +111,8 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         UPDATE "api_key" SET "scopes" = '["admin", "cancel", "operate", "read", "submit"]'
             WHERE "name" = 'command line' AND "project" = 'default' AND "kind" = 'key';
         ALTER TABLE "api_key" ADD "per_minute" INT;
+        ALTER TABLE "api_key" ADD "parent_id" UUID;
+        ALTER TABLE "api_key" ADD "successor_id" UUID;
         CREATE TABLE IF NOT EXISTS "turn" (
     "queue" VARCHAR(64) NOT NULL PRIMARY KEY,
     "at" DOUBLE PRECISION NOT NULL
@@ -170,6 +172,8 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         ALTER TABLE "api_key" DROP COLUMN "used_at";
         ALTER TABLE "api_key" DROP COLUMN "scopes";
         ALTER TABLE "api_key" DROP COLUMN "per_minute";
+        ALTER TABLE "api_key" DROP COLUMN "parent_id";
+        ALTER TABLE "api_key" DROP COLUMN "successor_id";
         ALTER TABLE "file" RENAME COLUMN "project" TO "owner";
         ALTER TABLE "job_event" DROP COLUMN "tx";
         ALTER TABLE "worker" DROP COLUMN "wish";
