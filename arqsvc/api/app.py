@@ -42,7 +42,7 @@ from arqsvc.api import (
     workers,
 )
 from arqsvc.api.gate import Gate, gate_of
-from arqsvc.api.methods import on_wrong_method
+from arqsvc.api.methods import on_wrong_method, refusals
 from arqsvc.api.openapi import OpenApi
 from arqsvc.api.sites import cors
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
@@ -112,8 +112,10 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
 def _routes(described: OpenApi) -> list[BaseRoute]:
     health_routes = [Route("/livez", health.livez, methods=["GET"]), Route("/readyz", health.readyz, methods=["GET"])]
     of_openapi = Route("/openapi.json", described.answer, methods=["GET"])
+    operations = [each.route() for each in OPERATIONS]
     api = [
-        *(each.route() for each in OPERATIONS),
+        *refusals(operations),
+        *operations,
         WebSocketRoute("/jobs/{id}/events", events.job_socket),
         WebSocketRoute("/events", events.fleet_socket),
         *health_routes,

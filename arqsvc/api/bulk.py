@@ -35,7 +35,6 @@ _ELIGIBLE: dict[Action, str] = {
     "unpin": "pinned",
 }
 """Which jobs an action can be done to."""
-_SCOPES: dict[Action, Scope] = {"retry": Scope.SUBMIT}
 
 
 class Bulk(BaseModel):
@@ -88,15 +87,18 @@ EXAMPLES = {
 }
 
 
-@operation("jobs.bulk", "POST", "/jobs:bulk", Scope.READ, {200: BulkDone}, body=Bulk, errors=(409,), examples=EXAMPLES)
+@operation(
+    "jobs.bulk", "POST", "/jobs:bulk", Scope.CANCEL, {200: BulkDone}, body=Bulk, errors=(409,), examples=EXAMPLES
+)
 async def bulk(request: Request, caller: Caller) -> Response:
     """Cancel, retry, delete, pin or unpin all jobs that a filter means.
 
     First with `dry_run`, which says how many there are; then with that number as `expected`: 409, and nothing is done,
-    if it has changed. Needs the scope that the same needs for one job: `submit` for `retry`, else `cancel`.
+    if it has changed. `retry` needs the scope `submit` as well.
     """
     asked = await body_as(Bulk, request)
-    caller.must(_SCOPES.get(asked.action, Scope.CANCEL))
+    if asked.action == "retry":
+        caller.must(Scope.SUBMIT)
     matched, sample = await _count(caller, asked)
     if not asked.dry_run and asked.expected is None:
         raise fault("/expected", "say how many jobs this is to act on; ask with dry_run first")

@@ -17,7 +17,7 @@ A job is a kind, parameters and a result. Submit it, follow it, fetch what it ma
 
 ## Begin
 
-1. Get a key: `arqsvc keys create NAME` prints one. Send it as `Authorization: Bearer KEY`, or as `X-API-Key`.
+1. Get a key: `arqsvc keys create --name NAME` prints one. Send it as `Authorization: Bearer KEY`, or as `X-API-Key`.
 2. See what can be done: `GET /api/v1/kinds`.
 3. Submit a job: `POST /api/v1/jobs/{kind}` with `{"params": {...}}`. The answer is 202 with the job, its address in
    `Location`. What is wrong with the parameters is said at once, with 422; what is accepted is not lost any more.

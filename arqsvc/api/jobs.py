@@ -27,8 +27,6 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
         job = await JobRecord.get_or_none(id=UUID(text), project=caller.project)
     except ValueError:
         job = None
-        if text in connection.app.state.params:  # the path of a kind, at which jobs are submitted
-            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"}) from None
     if job is None:
         raise no_job(connection)
     return job
@@ -36,6 +34,8 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
 
 def no_job(connection: HTTPConnection) -> NotFound:
     """Return the error that says that the job which the path names is none of the caller's."""
+    if connection.path_params["id"] in connection.app.state.params:  # the path of a kind, at which jobs are submitted
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
     return NotFound(f"There is no job {connection.path_params['id'][:60]}. GET /api/v1/jobs lists yours.")
 
 

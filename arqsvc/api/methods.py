@@ -1,6 +1,6 @@
 """405: a path that has other methods; `Allow` names all of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -11,6 +11,9 @@ from starlette.websockets import WebSocket
 
 from arqsvc.api.problems import on_http_exception
 
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+REFUSED = "not a method of this"
+
 
 async def on_wrong_method(request: Request | WebSocket, error: Exception) -> Response:
     """Answer 405 with the methods of every route of the path, where Starlette tells those of the first one alone."""
@@ -20,6 +23,26 @@ async def on_wrong_method(request: Request | WebSocket, error: Exception) -> Res
     return await on_http_exception(
         request, HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
     )
+
+
+def refusals(routes: Sequence[Route]) -> list[Route]:
+    """Return routes, to stand before these, that refuse the other methods of paths such as `/keys/self`.
+
+    Else `DELETE /keys/self` would be taken for that of a key whose id is `self`.
+    """
+    open_ended = [route for route in routes if route.param_convertors]
+    has: dict[str, set[str]] = {}
+    for route in routes:
+        if any(other.path_regex.match(route.path) for other in open_ended if not route.param_convertors):
+            has.setdefault(route.path, set()).update(route.methods or ())
+    return [
+        Route(path, _refuse, methods=sorted(METHODS - methods), name=REFUSED, include_in_schema=False)
+        for path, methods in has.items()
+    ]
+
+
+async def _refuse(request: Request) -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 def _methods(request: Request | WebSocket) -> set[str]:
@@ -40,5 +63,5 @@ def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route]:
     for route in routes:
         if isinstance(route, Mount):
             yield from _flat(route.routes)
-        elif isinstance(route, Route):
+        elif isinstance(route, Route) and route.name != REFUSED:
             yield route

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
-from arqsvc.api.keys import SELF, Caller, KeyKind, KeyRecord, Scope
+from arqsvc.api.keys import Caller, KeyKind, KeyRecord, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.contract import Project, ProjectList, ProjectUsage
 from arqsvc.errors import NotFound
@@ -57,7 +57,7 @@ async def show_own(request: Request, caller: Caller) -> Response:
 async def bound(request: Request, caller: Caller) -> Response:
     """Say what a project may have; it holds within a second, for what comes from then on."""
     asked = await body_as(WantedBounds, request)
-    name = caller.project if (named := request.path_params["name"]) == SELF else named
+    name: str = request.path_params["name"]
     if len(name) > NAME_LENGTH or "\0" in name:
         raise NotFound(f"No project is called {name[:80]!r}: a name has at most {NAME_LENGTH} characters.")
     row = await set_bounds(name, asked.jobs_limit, asked.files_limit_bytes)

@@ -62,6 +62,9 @@ MODELS = (
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _MIGRATION_LOCK = 0x61727173
+_OF_THIS_CLUSTER = """UPDATE job_event SET tx = 0
+WHERE tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint"""
+"""Of a dump of another cluster the numbers of transactions may lie ahead: streams would wait for them."""
 _transaction: ContextVar[asyncpg.Connection | None] = ContextVar("arqsvc_transaction", default=None)
 
 
@@ -232,6 +235,7 @@ async def migrate(database_url: str) -> list[str]:
         await command.init()
         applied: list[str] = await command.upgrade(run_in_transaction=True)
         await Tortoise.close_connections()
+        await lock.execute(_OF_THIS_CLUSTER)
     finally:
         await lock.close()
     logger.info("schema is current", extra={"applied": applied})

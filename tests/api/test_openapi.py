@@ -35,7 +35,7 @@ def routes(found: list[BaseRoute], below: str = "") -> Iterator[tuple[str, str]]
     for route in found:
         if isinstance(route, Mount) and route.path:
             yield from routes(route.routes, below + route.path)
-        elif isinstance(route, Route):
+        elif isinstance(route, Route) and route.include_in_schema:
             yield from ((method, below + route.path) for method in (route.methods or set()) - {"HEAD"})
 
 
@@ -141,6 +141,7 @@ async def test_a_wrong_method_is_answered_with_those_that_there_are(api: Service
         ("GET", "/jobs/test.say", {"POST"}),
         ("DELETE", "/jobs/test.say", {"POST"}),
         ("PATCH", "/jobs/test.say", {"POST"}),
+        ("DELETE", "/keys/self", {"GET", "HEAD"}),
         ("PUT", f"/jobs/{job}", {"DELETE", "GET", "HEAD"}),
         ("GET", f"/jobs/{job}/cancel", {"POST"}),
     ):

@@ -27,7 +27,7 @@ NEW = {"jobs.submit", "jobs.submit_batch", "files.upload", "jobs.bulk", "webhook
 WHOLE = {
     *("queues.pause", "queues.resume", "queues.drain", "queues.purge"),
     *("workers.drain", "workers.resume", "workers.stop"),
-    *("session.open", "session.close", "webhooks.rotate_secret", "scaling.show"),
+    *("session.open", "session.close", "webhooks.rotate_secret", "scaling.show", "events.ticket", "kinds.show"),
 }
 """Operations on what no project has, or on the session or the secret of whoever asks."""
 THINGS = {"jobs", "tasks", "files", "webhooks", "deliveries"}
@@ -223,7 +223,7 @@ async def test_no_more_jobs_than_a_project_may_have(settings: Settings) -> None:
         usage = (await api.http.get("/projects/self")).json()
         assert (usage["name"], usage["jobs_open"], usage["jobs_limit"]) == ("tester", 3, 3)
 
-        bounded = await api.http.put("/projects/self", json={"jobs_limit": 4})
+        bounded = await api.http.put("/projects/tester", json={"jobs_limit": 4})
         assert bounded.json() == {"name": "tester", "jobs_limit": 4, "files_limit_bytes": None}
         await until(accepted)
         assert (await submitted()).status_code == 429

@@ -62,6 +62,24 @@ async def test_many_may_migrate_at_once_and_again(empty_database_url: str) -> No
         pass
 
 
+async def test_events_that_a_dump_of_another_cluster_brought_are_behind_all_that_come(database_url: str) -> None:
+    connection = await connect(database_url)
+    try:
+        await connection.execute(
+            """INSERT INTO job_event (job_id, seq, at, state, attempt, tx)
+            SELECT gen_random_uuid(), 1, now(), 'queued', 0, unnest($1::bigint[])""",
+            [1 << 40, 3],
+        )
+        migrating = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "arqsvc", "migrate",
+            env={"ARQSVC_DATABASE_URL": database_url, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+        )  # fmt: skip
+        assert await migrating.wait() == 0
+        assert sorted(row["tx"] for row in await connection.fetch("SELECT tx FROM job_event")) == [0, 3]
+    finally:
+        await connection.close()
+
+
 async def test_a_database_without_the_schema_is_refused_with_the_next_step(empty_database_url: str) -> None:
     with pytest.raises(CannotStart, match="arqsvc migrate"):
         async with open_db(empty_database_url):
