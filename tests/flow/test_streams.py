@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -50,7 +50,7 @@ def new(project: str = "tester", **given: Any) -> NewJob:
     return NewJob(id=uuid7(), project=project, kind="test.unserved", queue="unserved", params={}, **given)
 
 
-async def write(api: Service, change: Awaitable[list[Moved]]) -> None:
+async def write(api: Service, change: Awaitable[Sequence[Moved]]) -> None:
     """Change jobs, and announce it as all do who change jobs."""
     assert api.settings.redis_url
     moved = await change
