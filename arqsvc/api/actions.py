@@ -10,12 +10,13 @@ from arqsvc.api.bodies import body_as
 from arqsvc.api.jobs import answer_job, find_job, infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
-from arqsvc.api.submissions import Submission, known_kind
+from arqsvc.api.submissions import Submission, admission_of, known_kind
 from arqsvc.api.submit import accept, accepted
 from arqsvc.contract import Job, Submitted
 from arqsvc.errors import Conflict
 from arqsvc.jobs.deletion import delete, pin
 from arqsvc.jobs.record import FINAL
+from arqsvc.jobs.retry import retry as retry_job
 
 
 class Cancel(BaseModel):
@@ -55,9 +56,13 @@ async def cancel(request: Request, caller: Caller) -> Response:
 
 @operation("jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409))
 async def retry(request: Request, caller: Caller) -> Response:
-    """Queue a failed or cancelled job again, with all its tries; 409 in another state."""
+    """Queue a failed or cancelled job again, with all its tries, and before it what it needs and has not.
+
+    409 in another state; where what it needs was deleted: `rerun` does all of it anew; where another job does its work
+    by now, see `dedupe`; and where its queue takes in no new jobs. It counts as a job that is submitted.
+    """
     job = await find_job(request, caller)
-    await queue_of(request).retry(job.id)
+    await retry_job(admission_of(request), job.id)
     return await answer_job(request, job.id, caller, status=202)
 
 
@@ -104,12 +109,18 @@ let_go = _pin("unpin", "Let a job be deleted again.", pinned=False)
 async def remove(request: Request, caller: Caller) -> Response:
     """Delete a job that has ended, with its attempts, events, logs and files.
 
-    409 while it has not ended, is pinned, or another job needs it that has not ended.
+    409 while it has not ended, is pinned, or another job that has not ended needs it, or names one of its files.
     """
     job = await find_job(request, caller)
-    if not await delete([job.id], infra_of(request).storage):
+    if not await delete([job.id], caller.project, infra_of(request).storage, infra_of(request).redis):
         await job.refresh_from_db()
-        why = job.state.value if job.state not in FINAL else "pinned" if job.pinned else "needed by one that goes on"
+        why = (
+            job.state.value
+            if job.state not in FINAL
+            else "pinned"
+            if job.pinned
+            else "needed, or a file of it, by one that goes on"
+        )
         raise Conflict(f"Job {job.id} is {why} and cannot be deleted. Wait, cancel what has not ended, or unpin it.")
     return Response(status_code=204)
 

@@ -14,11 +14,13 @@ from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
+from arqsvc.api.submissions import admission_of
 from arqsvc.contract import Answer
-from arqsvc.errors import Conflict
+from arqsvc.errors import Conflict, JobsQuota, QueueFull
 from arqsvc.infra.db import rows
 from arqsvc.jobs.deletion import delete, pin
 from arqsvc.jobs.filters import ID, Filter
+from arqsvc.jobs.retry import retry
 
 PAGE = 500
 MOST = 10_000
@@ -89,7 +91,7 @@ class BulkDone(Answer):
     exact: bool
     """Whether there are no more than that."""
     done: int
-    """How many it was done to; those that changed meanwhile are left out."""
+    """How many it was done to; those that changed meanwhile, or that it would be refused for alone, are left out."""
     left: int
     """How many were left for another request, which acts on 10,000 at most."""
     sample: list[UUID]
@@ -103,17 +105,20 @@ EXAMPLES = {
 
 
 @operation(
-    "jobs.bulk", "POST", "/jobs:bulk", Scope.CANCEL, {200: BulkDone}, body=Bulk, errors=(409,), examples=EXAMPLES
+    "jobs.bulk", "POST", "/jobs:bulk", Scope.CANCEL, {200: BulkDone}, body=Bulk, errors=(409, 503), examples=EXAMPLES
 )
 async def bulk(request: Request, caller: Caller) -> Response:
     """Cancel, retry, delete, pin or unpin all jobs that a filter means.
 
     First with `dry_run`, which says how many there are; then with that number as `expected`: 409, and nothing is done,
-    if it has changed. `retry` needs the scope `submit` as well.
+    if it has changed. `retry` needs the scope `submit` as well, and stops where the project, or a queue, has as many
+    jobs as it may.
     """
     asked = await body_as(Bulk, request)
     if asked.action == "retry":
         caller.must(Scope.SUBMIT)
+    if asked.dry_run:
+        request.state.audit = False
     matched, sample = await _count(caller, asked)
     if not asked.dry_run and asked.expected is None:
         raise fault("/expected", "say how many jobs this is to act on; ask with dry_run first")
@@ -123,39 +128,49 @@ async def bulk(request: Request, caller: Caller) -> Response:
             "with dry_run.",
             matched=matched, expected=asked.expected,
         )  # fmt: skip
-    done = 0 if asked.dry_run else await _act(request, caller, asked)
-    request.state.audit = {**asked.model_dump(mode="json", exclude_defaults=True), "matched": matched, "done": done}
+    done = 0 if asked.dry_run else await _act(request, caller, asked, matched)
     return reply(BulkDone(
         action=asked.action, dry_run=asked.dry_run, matched=matched, exact=matched < COUNTED, done=done,
         left=0 if asked.dry_run else max(0, matched - MOST), sample=sample,
     ))  # fmt: skip
 
 
-async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
-    """Do it to all that are meant, page by page; returns to how many."""
-    queue, storage = queue_of(request), infra_of(request).storage
+async def _act(request: Request, caller: Caller, asked: Bulk, matched: int) -> int:
+    """Do it to all that are meant, page by page; returns to how many. The audit log is told as it goes."""
+    told = {**asked.model_dump(mode="json", exclude_defaults=True), "matched": matched, "done": 0}
+    request.state.audit = told
+    queue, infra, admission = queue_of(request), infra_of(request), admission_of(request)
+    full: JobsQuota | QueueFull | None = None
 
     async def retried(page: Sequence[UUID]) -> list[UUID]:
+        nonlocal full
         done = []
         for job in page:
             try:
-                await queue.retry(job)
+                await retry(admission, job)
             except Conflict:
                 continue
+            except (JobsQuota, QueueFull) as error:
+                full = error
+                break
             done.append(job)
         return done
 
     acts: dict[Action, Callable[[Sequence[UUID]], Awaitable[Any]]] = {
         "cancel": lambda page: queue.cancel_all(page, asked.reason, asked.grace_s),
         "retry": retried,
-        "delete": lambda page: delete(page, storage),
+        "delete": lambda page: delete(page, caller.project, infra.storage, infra.redis),
         "pin": lambda page: pin(page, pinned=True),
         "unpin": lambda page: pin(page, pinned=False),
     }
-    done = 0
     async for page in _pages(caller, asked):
         came = await acts[asked.action](page)
-        done += came if isinstance(came, int) else len(came)
+        told["done"] += came if isinstance(came, int) else len(came)
+        if full:
+            break
+    done: int = told["done"]
+    if full and not done:
+        raise full
     return done
 
 

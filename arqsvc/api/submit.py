@@ -12,13 +12,15 @@ from arqsvc.api.idempotency import job_ids
 from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.projects import quotas_of
-from arqsvc.api.shown import shown_job, shown_jobs
-from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queues_of, warned
+from arqsvc.api.shown import shown_jobs, shown_new
+from arqsvc.api.submissions import Submission, admission_of, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
-from arqsvc.contract import Job, Submitted
+from arqsvc.contract import Submitted
+from arqsvc.errors import ArqsvcError
+from arqsvc.jobs.admission import Wish
 from arqsvc.jobs.declare import Params
-from arqsvc.jobs.dedupe import write_once
+from arqsvc.jobs.move import Written
+from arqsvc.jobs.new import NewJob
 from arqsvc.jobs.record import FINAL, JobRecord
 from arqsvc.jobs.waiting import needs_of
 
@@ -50,6 +52,8 @@ class Accepted:
     """Whether it was written for this; else it was there already, and does the same work."""
     queues: Sequence[str]
     """Its queue, and those of what it needs."""
+    written: tuple[NewJob, Written] | None = None
+    """What was written just now, where the row need not be read to know it."""
 
 
 async def accept(
@@ -61,19 +65,15 @@ async def accept(
         InvalidParams: something is wrong with it; each fault with a JSON Pointer.
         Conflict: its queue takes in no new jobs, or `dedupe` refuses it.
         JobsQuota: the project has as many jobs as it may.
+        QueueFull: its queue has as many as it may.
     """
     params = await checked(request, kind, said, caller, queues_of(request) if said.queue is not None else ())
-    queue, outlook = queue_of(request), outlook_of(request)
     options = replace(said.options(caller), parent=parent)
-    jobs = queue.new_jobs(params, caller.project, options, job_ids(request))
-    queues = [job.queue for job in jobs]
-    await quotas_of(request).check(caller.project, len(jobs))
-    await outlook.look(queues)
-    outlook.take_in(queues)
-    if said.dedupe:
-        job, new = await write_once(queue, jobs, said.dedupe)
-        return Accepted(job, new, queues)
-    return Accepted(await queue.write(jobs), new=True, queues=queues)
+    wish = Wish(queue_of(request).new_jobs(params, caller.project, options, job_ids(request)), said.dedupe)
+    (came,) = await admission_of(request).submit([wish])
+    if isinstance(came, ArqsvcError):
+        raise came
+    return Accepted(came.job, came.new, wish.queues, written=(wish.job, came.written) if came.written else None)
 
 
 async def accepted(request: Request, accepted: Accepted) -> Response:
@@ -85,14 +85,12 @@ async def accepted(request: Request, accepted: Accepted) -> Response:
         headers["Preference-Applied"] = f"wait={wait_s}"
     if not new:
         headers[DEDUPLICATED] = "true"
-    row = await JobRecord.get(id=job)
-    shown: Job
-    if new and not row.attempt and row.state not in FINAL:
-        shown = shown_job(row, await needs_of([job]) if len(queues) > 1 else ())
-    else:
-        (shown,) = await shown_jobs(infra_of(request), [row])
-    ended = row.state in FINAL
-    warnings = [] if ended else warned(outlook_of(request), {row.queue, *queues})
+    if accepted.written and wait_s is None:  # to read the row would cost a third of a submission
+        needs = await needs_of([job]) if len(queues) > 1 else ()
+        return reply(shown_new(*accepted.written, needs, warned(outlook_of(request), queues)), 202, headers)
+    (shown,) = await shown_jobs(infra_of(request), [await JobRecord.get(id=job)])
+    ended = shown.state in FINAL
+    warnings = [] if ended else warned(outlook_of(request), {shown.queue, *queues})
     answer = Submitted.model_construct(**dict(shown), warnings=warnings)
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
 
