@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
+from pydantic import TypeAdapter
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 from starlette.routing import BaseRoute, Mount, Route
 
@@ -84,7 +85,9 @@ def test_every_operation_says_what_it_does_for_whom_and_what_comes_back() -> Non
 def test_no_answer_that_shows_a_secret_is_kept() -> None:
     for one in (*OPERATIONS, *wes.OPERATIONS):
         shown = [
-            model.model_json_schema(mode="serialization") for model in one.answers.values() if isinstance(model, type)
+            TypeAdapter(model).json_schema(mode="serialization")
+            for model in one.answers.values()
+            if isinstance(model, type)
         ]
         secret = {"secret", "ticket"} & {name for each in shown for name in members(each)}
         assert not (one.keeps and secret), one.name
