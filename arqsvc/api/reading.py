@@ -198,7 +198,8 @@ def _told(query: Listing, size: int) -> bytes | None:
     if query.cursor is None:
         return None
     try:
-        text = base64.b64decode(query.cursor.encode() + b"==", altchars=b"-_", validate=True)
+        padding = b"=" * (-len(query.cursor) % 4)
+        text = base64.b64decode(query.cursor.encode() + padding, altchars=b"-_", validate=True)
         if len(text) < size:
             raise ValueError("too short")
     except (ValueError, binascii.Error) as error:

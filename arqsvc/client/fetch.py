@@ -13,8 +13,6 @@ import httpx
 
 from arqsvc.client.answers import ApiError, NotNow, Patience, StreamFault, check, unreachable
 
-CHUNK_BYTES = 256 * 1024
-
 
 class Part:
     """What has come of a file, in a file beside its place."""
@@ -96,8 +94,8 @@ async def _more(http: httpx.AsyncClient, path: str, part: Part, patience: Patien
             part.begin(answer.headers.get("ETag"))
         elif not answer.headers.get("Content-Range", "").startswith(f"bytes {part.size_bytes}-"):
             part.tag = None
-            raise StreamFault(f"{path} goes on at {answer.headers.get('Content-Range')!r}.")
-        async for chunk in answer.aiter_bytes(CHUNK_BYTES):
+            raise StreamFault(f"{path} goes on at {answer.headers.get('Content-Range')!r}")
+        async for chunk in answer.aiter_bytes():  # as it comes: what is gathered first is lost where it breaks
             patience.heard()
             await asyncio.to_thread(part.append, chunk)
         told = re.search(r"sha-256=:([A-Za-z0-9+/]+=*):", answer.headers.get("Repr-Digest", ""))

@@ -93,7 +93,7 @@ class AsyncJob(Generic[R]):
             TimeoutError: it has not ended by then; it goes on.
             ApiError: it was deleted meanwhile (404).
         """
-        with bar(self.id) as draw:
+        with bar(f"job {self.id}") as draw:
             async with asyncio.timeout(timeout):
                 return await self.ended(draw)
 

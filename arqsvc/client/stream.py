@@ -51,7 +51,7 @@ async def events_in(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str
     if answer.status_code == 204:
         return
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-        raise StreamFault(f"{answer.request.url.path} was answered with {answer.headers.get('content-type')!r}.")
+        raise StreamFault(f"{answer.request.url.path} was answered with {answer.headers.get('content-type')!r}")
     last, data = "", list[str]()
     async for line in answer.aiter_lines():
         name, _, value = line.partition(":")

@@ -14,9 +14,10 @@ import httpx
 from pydantic_core import to_jsonable_python
 
 from arqsvc.client.answers import check, patiently, unreachable
-from arqsvc.client.fetch import CHUNK_BYTES, fetch
+from arqsvc.client.fetch import fetch
 from arqsvc.client.stream import follow
 
+CHUNK_BYTES = 256 * 1024
 KEPT = 100
 """Connections that requests share, and those of streams that are kept for the next."""
 

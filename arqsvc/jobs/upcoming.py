@@ -10,7 +10,6 @@ from arqsvc.infra.db import searched
 from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.record import State
 
-
 FURTHEST_US = 1 << 53
 """Microseconds since 1970, in the year 2255, up to which they are exact as a float8."""
 
