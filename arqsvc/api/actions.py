@@ -10,12 +10,13 @@ from arqsvc.api.bodies import body_as
 from arqsvc.api.jobs import answer_job, find_job, infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
-from arqsvc.api.submissions import Submission, known_kind
+from arqsvc.api.submissions import Submission, admission_of, known_kind
 from arqsvc.api.submit import accept, accepted
 from arqsvc.contract import Job, Submitted
 from arqsvc.errors import Conflict
 from arqsvc.jobs.deletion import delete, pin
 from arqsvc.jobs.record import FINAL
+from arqsvc.jobs.retry import retry as retry_job
 
 
 class Cancel(BaseModel):
@@ -55,9 +56,13 @@ async def cancel(request: Request, caller: Caller) -> Response:
 
 @operation("jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409))
 async def retry(request: Request, caller: Caller) -> Response:
-    """Queue a failed or cancelled job again, with all its tries; 409 in another state."""
+    """Queue a failed or cancelled job again, with all its tries, and before it what it needs and has not.
+
+    409 in another state; where what it needs was deleted: `rerun` does all of it anew; where another job does its work
+    by now, see `dedupe`; and where its queue takes in no new jobs. It counts as a job that is submitted.
+    """
     job = await find_job(request, caller)
-    await queue_of(request).retry(job.id)
+    await retry_job(admission_of(request), job.id)
     return await answer_job(request, job.id, caller, status=202)
 
 

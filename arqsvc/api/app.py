@@ -51,6 +51,7 @@ from arqsvc.infra import open_infra
 from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.outward import open_outward
 from arqsvc.infra.supervise import every, supervised
+from arqsvc.jobs.admission import Admission
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outlook import Outlook
@@ -147,7 +148,12 @@ async def _opened(
         outlook = Outlook(queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit)
         state = app.state
         state.infra, state.hub, state.queue, state.params, state.gate = infra, hub, queue, params, gate
-        state.quotas, state.outlook, state.reasons = Quotas(settings), outlook, Reasons(settings.lease_s)
+        quotas = state.quotas = Quotas(settings)
+        state.outlook, state.reasons, state.admission = (
+            outlook,
+            Reasons(settings.lease_s),
+            Admission(queue, quotas, outlook),
+        )
         state.migrations, state.service, state.seen = health.Migrations(), metrics.Service(), seen
         state.outward, state.sender = outward, sender
         loops = [

@@ -1,5 +1,6 @@
 """The body of a batch, read piece by piece: up to 16 MiB of JSON, and the event loop is not held up by it."""
 
+import json
 import re
 import time
 from asyncio import sleep
@@ -9,14 +10,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from arqsvc.api.bodies import DECODER
+from arqsvc.api.bodies import BODY_LIMIT_BYTES, DECODER
 from arqsvc.api.problems import fault
 from arqsvc.api.submissions import Submission
+from arqsvc.errors import TooLarge
 
 LIMIT_BYTES = 16 * 1024 * 1024
 MOST_JOBS = 10_000
 SLICE_S = 0.004
 """Seconds of work after which others have their turn."""
+WINDOW = 128 * 1024
+"""Characters that are looked at together; of a value that does not end in them, as many as it may have."""
+_CUT = 16
+"""Characters at the end of a piece in which what is cut off there may look whole, or wrong: a number, an escape."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -63,12 +69,15 @@ async def read_batch(body: bytes, turns: Turns) -> GivenBatch:
 
     Raises:
         InvalidParams: it is no JSON object of `jobs` and `atomic`, or has no jobs, or too many.
+        TooLarge: one of the jobs is over the limit of a submission.
     """
     batch = GivenBatch()
     try:
         for name, value, length in _members(body.decode()):
             await turns.take()
             if name == "jobs" and length:
+                if len(batch.jobs) == MOST_JOBS:
+                    raise fault("/jobs", f"a batch has 1 to {MOST_JOBS:,} jobs; this has more")
                 batch.jobs.append((value, length))
             elif name == "atomic" and isinstance(value, bool):
                 batch.atomic = value
@@ -77,8 +86,8 @@ async def read_batch(body: bytes, turns: Turns) -> GivenBatch:
                 raise fault(f"/{name[:64]}", known.get(name, "is no member of a batch"))
     except (ValueError, RecursionError) as error:
         raise fault("", f"the body is not JSON: {error}") from error
-    if not 1 <= len(batch.jobs) <= MOST_JOBS:
-        raise fault("/jobs", f"a batch has 1 to {MOST_JOBS:,} jobs; this has {len(batch.jobs):,}")
+    if not batch.jobs:
+        raise fault("/jobs", f"a batch has 1 to {MOST_JOBS:,} jobs; this has none")
     return batch
 
 
@@ -87,6 +96,7 @@ def _members(text: str) -> Iterator[tuple[str, Any, int]]:
 
     Raises:
         ValueError: the text is no object of JSON, or has a member twice.
+        TooLarge: a value is longer than a submission may be.
     """
     reader, seen = _Reader(text), set[str]()
     reader.take("{")
@@ -114,6 +124,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
+        self._window, self._begins = text[:WINDOW], 0
 
     def _skip(self) -> None:
         space = _SPACE.match(self.text, self.at)
@@ -137,11 +148,40 @@ class _Reader:
         return there
 
     def value(self) -> tuple[Any, int]:
-        """Read one value; returns it and the length of its text."""
+        """Read one value; returns it and the length of its text.
+
+        Raises:
+            TooLarge: it is longer than a submission may be; it is not read any further.
+        """
         self._skip()
         start = self.at
-        value, self.at = DECODER.raw_decode(self.text, start)
-        return value, self.at - start
+        if not self._begins <= start <= self._begins + WINDOW // 2:
+            self._begins, self._window = start, self.text[start : start + WINDOW]
+        found = self._in(self._window, self._begins)
+        if found is None:
+            found = self._in(self.text[start : start + BODY_LIMIT_BYTES + _CUT], start)
+        if found is None or found[1] > BODY_LIMIT_BYTES:
+            raise TooLarge(
+                f"What begins at character {start:,} of the batch is longer than a submission may be: "
+                f"{BODY_LIMIT_BYTES:,} characters. Nothing was submitted. Send data as a file.",
+                limit_bytes=BODY_LIMIT_BYTES,
+            )
+        self.at += found[1]
+        return found
+
+    def _in(self, piece: str, begins: int) -> tuple[Any, int] | None:
+        """Read the next value in a piece of the text; None if it goes on behind that."""
+        start, sure = self.at - begins, len(piece)
+        if begins + len(piece) < len(self.text):
+            sure -= _CUT
+        try:
+            value, end = DECODER.raw_decode(piece, start)
+        except json.JSONDecodeError as error:
+            cut = sure < len(piece) and (error.pos > sure or error.msg.startswith("Unterminated string"))
+            if not cut:
+                raise json.JSONDecodeError(error.msg, self.text, begins + error.pos) from None
+            return None
+        return (value, end - start) if end <= sure else None
 
     def end(self) -> None:
         """Read what may stand behind the value: space."""

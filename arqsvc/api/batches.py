@@ -3,24 +3,21 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.batch_body import LIMIT_BYTES, BatchOfJobs, BatchSubmission, Turns, read_batch
-from arqsvc.api.bodies import BODY_LIMIT_BYTES, body_of, check_storable, fitted
+from arqsvc.api.bodies import body_of, check_storable, fitted
 from arqsvc.api.idempotency import job_ids
 from arqsvc.api.jobs import queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import fault
-from arqsvc.api.projects import quotas_of
-from arqsvc.api.submissions import checked, known_kind, outlook_of, queues_of, warned
+from arqsvc.api.submissions import admission_of, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.contract import Batch, BatchItem, JobReference, Problem
-from arqsvc.errors import ArqsvcError, InvalidParams, TooLarge
-from arqsvc.jobs.dedupe import Dedupe, write_once
-from arqsvc.jobs.new import NewJob
+from arqsvc.errors import ArqsvcError, InvalidParams
+from arqsvc.jobs.admission import Submitted, Wish
 
 PAGE = 200
 """Most jobs that are written by one statement."""
@@ -36,8 +33,7 @@ class Ready:
     """A job that can be submitted, with all that it needs."""
 
     item: int
-    jobs: Sequence[NewJob]
-    dedupe: Dedupe | None
+    wish: Wish
 
 
 @operation(
@@ -48,7 +44,8 @@ async def submit_batch(request: Request, caller: Caller) -> Response:
     """Submit up to 10,000 jobs; says of each what came of it, in their order.
 
     One that cannot be submitted does not stop the others, unless the batch is `atomic`: then it is refused whole, with
-    all faults. Send an `Idempotency-Key`: a batch that was cut off can be sent again, and each job is submitted once.
+    all faults. A job of more than 1 MiB stops any batch. Send an `Idempotency-Key`: a batch that was cut off can be
+    sent again, and each job is submitted once.
     """
     turns = Turns()
     given = await read_batch(await body_of(request, LIMIT_BYTES), turns)
@@ -74,16 +71,18 @@ class _Submitting:
     """The queues that jobs were submitted to."""
 
     def __post_init__(self) -> None:
-        self.queue, self.outlook = queue_of(self.request), outlook_of(self.request)
-        self.queues, self.quotas = queues_of(self.request), quotas_of(self.request)
+        self.admission, self.queues = admission_of(self.request), queues_of(self.request)
 
     async def each(self, given: Sequence[Given]) -> None:
         """Submit each for itself."""
         for page in _pages(given):
-            ready = [one for each in page if (one := await self._ready(each)) and not await self._submitted_once(one)]
-            await self.queue.write_all([one.jobs for one in ready])
-            for one in ready:
-                self._accepted(one, one.jobs[-1].id)
+            ready = [one for each in page if (one := await self._ready(each))]
+            came = await self.admission.submit([one.wish for one in ready])
+            for one, outcome in zip(ready, came, strict=True):
+                if isinstance(outcome, ArqsvcError):
+                    self._refused(one.item, outcome)
+                else:
+                    self._accepted(one, outcome)
 
     async def all_or_none(self, given: Sequence[Given]) -> None:
         """Submit all, unless one of them cannot be.
@@ -97,13 +96,9 @@ class _Submitting:
         if self.problems:
             raise _refusal(self.problems)
         ready = [one for one in found if one]
-        every = [job for one in ready for job in one.jobs]
-        await self.queue.check_open(every)
-        await self.quotas.check(self.caller.project, len(every))
-        self.outlook.take_in(job.queue for job in every)
-        await self.queue.write_all([one.jobs for one in ready], at_once=True)
+        await self.admission.submit_all([one.wish for one in ready])
         for one in ready:
-            self._accepted(one, one.jobs[-1].id)
+            self._accepted(one, Submitted(one.wish.job.id, new=True))
 
     def answer(self) -> Response:
         """Return what came of all."""
@@ -113,7 +108,7 @@ class _Submitting:
             items=[],
             accepted=len(self.outcomes) - refused,
             refused=refused,
-            warnings=warned(self.outlook, self.used),
+            warnings=warned(outlook_of(self.request), self.used),
         )
         text = about.model_dump_json().replace('"items":[]', f'"items":[{items}]', 1)
         return Response(text, media_type="application/json")
@@ -121,24 +116,15 @@ class _Submitting:
     async def _ready(self, given: Given) -> Ready | None:
         """Return a job that can be submitted; what is wrong with another is noted."""
         await self.turns.take()
-        item, value, length = given
+        item, value, _ = given
         try:
-            one = await self._looked_at(item, value, length)
-            queues = [job.queue for job in one.jobs]
-            await self.outlook.look(queues)
-            if not self.atomic:
-                await self.queue.check_open(one.jobs)
-                await self.quotas.check(self.caller.project, len(one.jobs))
-                self.outlook.take_in(queues)
+            return await self._looked_at(item, value)
         except ArqsvcError as error:
             self._refused(item, error)
             return None
-        return one
 
-    async def _looked_at(self, item: int, value: Any, length: int) -> Ready:
+    async def _looked_at(self, item: int, value: Any) -> Ready:
         at = f"/jobs/{item}"
-        if length > BODY_LIMIT_BYTES:
-            raise TooLarge(f"A job of a batch takes {length:,} characters; its limit is {BODY_LIMIT_BYTES:,}.")
         check_storable(value, at)
         said = fitted(BatchSubmission, value, at=at)
         if said.dedupe and self.atomic:
@@ -146,25 +132,14 @@ class _Submitting:
         kind = known_kind(self.request, said.kind)
         params = await checked(self.request, kind, said, self.caller, self.queues, at=at)
         ids = job_ids(self.request, item)
-        jobs = self.queue.new_jobs(params, self.caller.project, said.options(self.caller), ids)
-        return Ready(item, jobs, said.dedupe)
+        jobs = queue_of(self.request).new_jobs(params, self.caller.project, said.options(self.caller), ids)
+        return Ready(item, Wish(jobs, said.dedupe))
 
-    async def _submitted_once(self, one: Ready) -> bool:
-        """Submit a job that is not to be done twice; False if it is none of these."""
-        if not one.dedupe:
-            return False
-        try:
-            job, new = await write_once(self.queue, one.jobs, one.dedupe)
-        except ArqsvcError as error:
-            self._refused(one.item, error)
-        else:
-            self._accepted(one, job, 202 if new else 200)
-        return True
-
-    def _accepted(self, one: Ready, job: UUID, status: int = 202) -> None:
-        outcome = BatchItem(status=status, job=JobReference(id=job, href=f"/api/v1/jobs/{job}"))
+    def _accepted(self, one: Ready, came: Submitted) -> None:
+        reference = JobReference(id=came.job, href=f"/api/v1/jobs/{came.job}")
+        outcome = BatchItem(status=202 if came.new else 200, job=reference)
         self.outcomes[one.item] = outcome.model_dump_json()
-        self.used.update(job.queue for job in one.jobs)
+        self.used.update(one.wish.queues)
 
     def _refused(self, item: int, error: ArqsvcError) -> None:
         problem = self.problems[item] = Problem(**error.problem())

@@ -13,11 +13,13 @@ from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
+from arqsvc.api.submissions import admission_of
 from arqsvc.contract import Answer
-from arqsvc.errors import Conflict
+from arqsvc.errors import Conflict, JobsQuota, QueueFull
 from arqsvc.infra.db import rows
 from arqsvc.jobs.deletion import delete, pin
 from arqsvc.jobs.filters import Filter
+from arqsvc.jobs.retry import retry
 
 PAGE = 500
 MOST = 10_000
@@ -74,7 +76,7 @@ class BulkDone(Answer):
     exact: bool
     """Whether there are no more than that."""
     done: int
-    """How many it was done to; those that changed meanwhile are left out."""
+    """How many it was done to; those that changed meanwhile, or that it would be refused for alone, are left out."""
     left: int
     """How many were left for another request, which acts on 10,000 at most."""
     sample: list[UUID]
@@ -88,13 +90,14 @@ EXAMPLES = {
 
 
 @operation(
-    "jobs.bulk", "POST", "/jobs:bulk", Scope.CANCEL, {200: BulkDone}, body=Bulk, errors=(409,), examples=EXAMPLES
+    "jobs.bulk", "POST", "/jobs:bulk", Scope.CANCEL, {200: BulkDone}, body=Bulk, errors=(409, 503), examples=EXAMPLES
 )
 async def bulk(request: Request, caller: Caller) -> Response:
     """Cancel, retry, delete, pin or unpin all jobs that a filter means.
 
     First with `dry_run`, which says how many there are; then with that number as `expected`: 409, and nothing is done,
-    if it has changed. `retry` needs the scope `submit` as well.
+    if it has changed. `retry` needs the scope `submit` as well, and stops where the project, or a queue, has as many
+    jobs as it may.
     """
     asked = await body_as(Bulk, request)
     if asked.action == "retry":
@@ -118,15 +121,20 @@ async def bulk(request: Request, caller: Caller) -> Response:
 
 async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
     """Do it to all that are meant, page by page; returns to how many."""
-    queue, storage = queue_of(request), infra_of(request).storage
+    queue, storage, admission = queue_of(request), infra_of(request).storage, admission_of(request)
+    full: JobsQuota | QueueFull | None = None
 
     async def retried(page: Sequence[UUID]) -> list[UUID]:
+        nonlocal full
         done = []
         for job in page:
             try:
-                await queue.retry(job)
+                await retry(admission, job)
             except Conflict:
                 continue
+            except (JobsQuota, QueueFull) as error:
+                full = error
+                break
             done.append(job)
         return done
 
@@ -141,6 +149,10 @@ async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
     async for page in _pages(caller, asked):
         came = await acts[asked.action](page)
         done += came if isinstance(came, int) else len(came)
+        if full:
+            break
+    if full and not done:
+        raise full
     return done
 
 

@@ -18,6 +18,7 @@ from arqsvc.api import observed
 from arqsvc.api.exposition import OPEN_METRICS, TEXT, exposed
 from arqsvc.api.gate import authenticate
 from arqsvc.api.keys import Scope
+from arqsvc.contract import Queue
 from arqsvc.infra import Infra
 from arqsvc.infra.budget import THROTTLED
 from arqsvc.infra.counts import Field, Metric, N, counted
@@ -26,7 +27,7 @@ from arqsvc.infra.http import BYTES, REQUESTS
 from arqsvc.infra.redis import RedisError
 from arqsvc.jobs import measured
 from arqsvc.jobs.queue import known_queues
-from arqsvc.jobs.queues import QueueState, states
+from arqsvc.jobs.queues import states
 from arqsvc.jobs.record import QueueMode
 from arqsvc.jobs.workers import live_workers
 
@@ -101,7 +102,7 @@ async def _ledger(infra: Infra, known: list[str]) -> dict[Field, float]:
     return found
 
 
-def _queue(state: QueueState) -> dict[Field, float]:
+def _queue(state: Queue) -> dict[Field, float]:
     name = state.queue
     depth = {
         "queued": state.queued, "scheduled": state.scheduled, "blocked": state.blocked, "running": state.running,

@@ -1,14 +1,12 @@
 """Queues over HTTP: GET /api/v1/queues, and what an operator may do with one."""
 
-from dataclasses import asdict
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import Reason, body_as
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import Operation, operation, reply
-from arqsvc.contract import Queue, QueueChanged, QueueList, QueuePurged
+from arqsvc.contract import QueueChanged, QueueList, QueuePurged
 from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
 from arqsvc.jobs.queue import JobQueue, known_queues
@@ -22,7 +20,7 @@ async def list_queues(request: Request, caller: Caller) -> Response:
     infra: Infra = request.app.state.infra
     known = known_queues(request.app.state.params, infra.settings.routed)
     found = await states(infra.redis, known, infra.settings.lease_s)
-    return reply(QueueList(items=[Queue(**asdict(one)) for one in found]))
+    return reply(QueueList(items=found))
 
 
 def _change(verb: str, mode: QueueMode, doc: str) -> Operation:

@@ -5,11 +5,11 @@ from starlette.responses import Response
 
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.contract import Scaling, ScalingList
+from arqsvc.contract import Queue, Scaling, ScalingList
 from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
 from arqsvc.jobs.queue import known_queues
-from arqsvc.jobs.queues import QueueState, states, workers_for
+from arqsvc.jobs.queues import states, workers_for
 from arqsvc.jobs.record import QueueMode
 from arqsvc.settings import Settings
 
@@ -32,16 +32,16 @@ async def show_scaling(request: Request, caller: Caller) -> Response:
     raise NotFound(f"There is no queue {name[:64]!r}. Queues: {', '.join(one.queue for one in found)}.")
 
 
-async def _queues(request: Request) -> tuple[Infra, list[QueueState]]:
+async def _queues(request: Request) -> tuple[Infra, list[Queue]]:
     infra: Infra = request.app.state.infra
     known = known_queues(request.app.state.params, infra.settings.routed)
     return infra, await states(infra.redis, known, infra.settings.lease_s)
 
 
-def _scaling(state: QueueState, settings: Settings) -> Scaling:
+def _scaling(state: Queue, settings: Settings) -> Scaling:
     """Return what a queue needs; while no worker serves it, one is taken to be as this process' settings say."""
     each = state.slots // state.workers if state.workers else settings.served.get(state.queue, settings.concurrency)
-    waiting = 0 if state.mode == QueueMode.PAUSED else state.queued
+    waiting = 0 if state.mode == QueueMode.PAUSED.value else state.queued
     return Scaling(
         queue=state.queue, queued=state.queued, running=state.running, oldest_s=state.oldest_s, slots=state.slots,
         workers=state.workers, desired=workers_for(waiting + state.running, each),

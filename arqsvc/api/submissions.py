@@ -16,6 +16,7 @@ from arqsvc.api.problems import fault
 from arqsvc.contract import Warned
 from arqsvc.errors import NotFound, UnknownKind
 from arqsvc.infra import Infra
+from arqsvc.jobs.admission import Admission
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.dedupe import Dedupe
 from arqsvc.jobs.files import find_file
@@ -130,6 +131,12 @@ async def _check_file(file: UUID, caller: Caller, pointer: str) -> None:
         await find_file(file, caller.project)
     except NotFound as error:
         raise fault(pointer, error.detail) from error
+
+
+def admission_of(request: Request) -> Admission:
+    """Return the way into the queues."""
+    admission: Admission = request.app.state.admission
+    return admission
 
 
 def outlook_of(request: Request) -> Outlook:

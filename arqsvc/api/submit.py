@@ -12,13 +12,13 @@ from arqsvc.api.idempotency import job_ids
 from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.projects import quotas_of
 from arqsvc.api.shown import shown_job, shown_jobs
-from arqsvc.api.submissions import Submission, checked, known_kind, outlook_of, queues_of, warned
+from arqsvc.api.submissions import Submission, admission_of, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
 from arqsvc.contract import Job, Submitted
+from arqsvc.errors import ArqsvcError
+from arqsvc.jobs.admission import Wish
 from arqsvc.jobs.declare import Params
-from arqsvc.jobs.dedupe import write_once
 from arqsvc.jobs.record import FINAL, JobRecord
 from arqsvc.jobs.waiting import needs_of
 
@@ -61,19 +61,15 @@ async def accept(
         InvalidParams: something is wrong with it; each fault with a JSON Pointer.
         Conflict: its queue takes in no new jobs, or `dedupe` refuses it.
         JobsQuota: the project has as many jobs as it may.
+        QueueFull: its queue has as many as it may.
     """
     params = await checked(request, kind, said, caller, queues_of(request) if said.queue is not None else ())
-    queue, outlook = queue_of(request), outlook_of(request)
     options = replace(said.options(caller), parent=parent)
-    jobs = queue.new_jobs(params, caller.project, options, job_ids(request))
-    queues = [job.queue for job in jobs]
-    await quotas_of(request).check(caller.project, len(jobs))
-    await outlook.look(queues)
-    outlook.take_in(queues)
-    if said.dedupe:
-        job, new = await write_once(queue, jobs, said.dedupe)
-        return Accepted(job, new, queues)
-    return Accepted(await queue.write(jobs), new=True, queues=queues)
+    wish = Wish(queue_of(request).new_jobs(params, caller.project, options, job_ids(request)), said.dedupe)
+    (came,) = await admission_of(request).submit([wish])
+    if isinstance(came, ArqsvcError):
+        raise came
+    return Accepted(came.job, came.new, wish.queues)
 
 
 async def accepted(request: Request, accepted: Accepted) -> Response:

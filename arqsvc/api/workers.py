@@ -1,48 +1,15 @@
 """Workers over HTTP: GET /api/v1/workers, and what an operator may do with one."""
 
-from dataclasses import asdict
-from datetime import datetime
-from typing import Literal
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import Operation, operation, reply
-from arqsvc.contract import Answer
+from arqsvc.contract import WorkerList, WorkerTold
 from arqsvc.errors import NotFound
 from arqsvc.infra import Infra
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.workers import Wish, live_workers, tell_worker
-
-
-class Worker(Answer):
-    """One worker process as it stands."""
-
-    id: str
-    host: str
-    pid: int
-    queues: list[str]
-    slots: int
-    """Jobs that it runs at a time, at most."""
-    running: int
-    wish: Literal["drain", "stop"] | None
-    """What it has been told to do."""
-    started_at: datetime
-    heartbeat_at: datetime
-
-
-class WorkerList(Answer):
-    """The live workers."""
-
-    items: list[Worker]
-
-
-class WorkerTold(Answer):
-    """What a worker has been told to do."""
-
-    worker: str
-    wish: Literal["drain", "stop"] | None
 
 
 @operation("workers.list", "GET", "/workers", Scope.READ, {200: WorkerList})
@@ -50,7 +17,7 @@ async def list_workers(request: Request, caller: Caller) -> Response:
     """List the live workers: where they are, what queues they serve, how many jobs they run."""
     infra: Infra = request.app.state.infra
     found = await live_workers(infra.settings.lease_s)
-    return reply(WorkerList(items=[Worker(**asdict(one)) for one in found]))
+    return reply(WorkerList(items=found))
 
 
 def _tell(verb: str, wish: Wish | None, doc: str) -> Operation:

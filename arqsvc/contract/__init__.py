@@ -42,6 +42,7 @@ from arqsvc.contract.webhooks import (
     WebhookMessage,
     WebhookSecret,
 )
+from arqsvc.contract.workers import Worker, WorkerList, WorkerTold
 
 __all__ = [
     "Answer",
@@ -102,4 +103,7 @@ __all__ = [
     "WebhookList",
     "WebhookMessage",
     "WebhookSecret",
+    "Worker",
+    "WorkerList",
+    "WorkerTold",
 ]

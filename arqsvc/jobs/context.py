@@ -145,10 +145,16 @@ class JobContext:
         """Return what the job of this kind that this one needed has done.
 
         Raises:
-            BadInput: content that it published is not in storage any more.
+            BadInput: it is deleted, or content that it published is not in storage any more.
         """
         with ledger_errors():
-            (job,) = [need.id for need in await needs_of([self.job_id]) if need.kind == kind]
+            needs = [need.id for need in await needs_of([self.job_id]) if need.kind == kind]
+            if not needs:
+                raise BadInput(
+                    f"The job {kind} that job {self.job_id} needs is deleted. Use rerun, which does all of it anew.",
+                    reason="needed_deleted",
+                )
+            (job,) = needs
             row = await JobRecord.get(id=job)
             found = await FileRecord.filter(job_id=job)
         files = {file.name: self._input(file) for file in found}

@@ -8,10 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from arqsvc.errors import Duplicate
-from arqsvc.infra.db import rows, transaction
-from arqsvc.jobs import ledger
-from arqsvc.jobs.new import NewJob, insert
-from arqsvc.jobs.queue import JobQueue
+from arqsvc.infra.db import rows
+from arqsvc.jobs.new import NewJob
 from arqsvc.jobs.record import State
 
 WAITS = (State.BLOCKED, State.SCHEDULED, State.QUEUED)
@@ -61,55 +59,22 @@ class Dedupe(BaseModel):
         return (*WAITS, State.RUNNING) if runs else WAITS
 
 
-async def write_once(queue: JobQueue, jobs: Sequence[NewJob], dedupe: Dedupe) -> tuple[UUID, bool]:
-    """Write a job and, before it, all that it needs, unless another does its work already.
+async def others_of(job: NewJob, dedupe: Dedupe) -> Sequence[Mapping[str, Any]]:
+    """Return `id` and `state` of the jobs that stand for the work of a new one, or that it is to replace."""
+    return await _doing(job.project, job.kind, dedupe.key, dedupe.states, dedupe.within_s)
 
-    Of many that are submitted at once, by whatever processes, one is written: they go one by one.
 
-    Returns:
-        The job that does the work, and whether it is this one.
+async def hold(project: str, kind: str, key: str) -> None:
+    """Let nobody else submit or retry a job of this work until the transaction has ended."""
+    await rows("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [f"dedupe {project} {kind} {key}"])
+
+
+def stands_for_it(other: Mapping[str, Any], dedupe: Dedupe) -> UUID:
+    """Return the job that does the work.
 
     Raises:
-        Duplicate: another does it, and this one was to be rejected then.
-        Conflict: one of the queues takes in no new jobs.
+        Duplicate: the new one was to be rejected then.
     """
-    job = jobs[-1]
-    await queue.check_open(jobs)
-    if job.again and await rows("SELECT id FROM job WHERE id = $1", [job.id]):
-        return job.id, True
-    if dedupe.mode != Mode.REPLACE and (others := await _others(job, dedupe)):
-        return _stands_for_it(others[0], dedupe)
-    async with transaction():
-        await rows(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
-            [f"dedupe {job.project} {job.kind} {dedupe.key}"],
-        )
-        others = await _others(job, dedupe)
-        if others and dedupe.mode != Mode.REPLACE:
-            return _stands_for_it(others[0], dedupe)
-        # one that began meanwhile runs on
-        replaced = await ledger.cancel([other["id"] for other in others], f"replaced by job {job.id}") if others else []
-        moved = await insert(jobs)
-    if replaced:
-        await queue.called_off(replaced)
-    await queue.deliver(moved)
-    queue.log_submitted(jobs)
-    return job.id, True
-
-
-async def _others(job: NewJob, dedupe: Dedupe) -> Sequence[Mapping[str, Any]]:
-    """Return `id` and `state` of the jobs that do the same work, the newest first."""
-    return await rows(
-        """SELECT id, state FROM (
-            SELECT id, state FROM job WHERE project = $1 AND dedupe = $2 AND kind = $3 AND state = ANY($4::text[])
-            UNION ALL SELECT id, state FROM job WHERE project = $1 AND dedupe = $2 AND kind = $3
-                AND state = 'succeeded' AND finished_at > now() - make_interval(secs => $5)
-        ) same ORDER BY id DESC""",
-        [job.project, dedupe.key, job.kind, [state.value for state in dedupe.states], dedupe.within_s],
-    )
-
-
-def _stands_for_it(other: Mapping[str, Any], dedupe: Dedupe) -> tuple[UUID, bool]:
     if dedupe.mode == Mode.REJECT:
         raise Duplicate(
             f"Job {other['id']} is {other['state']} and does the work {dedupe.key[:64]!r}. Wait for it, or submit with "
@@ -117,4 +82,35 @@ def _stands_for_it(other: Mapping[str, Any], dedupe: Dedupe) -> tuple[UUID, bool
             job=str(other["id"]),
             state=other["state"],
         )
-    return other["id"], False
+    found: UUID = other["id"]
+    return found
+
+
+async def check_alone(job: UUID, project: str, kind: str, key: str) -> None:
+    """Refuse to do a job once more whose work another does; if none does, none is submitted in this transaction.
+
+    Raises:
+        Duplicate: another waits, or runs, in whichever way either of them was submitted.
+    """
+    await hold(project, kind, key)
+    for other in await _doing(project, kind, key, (*WAITS, State.RUNNING)):
+        raise Duplicate(
+            f"Job {other['id']} is {other['state']} and does the work {key[:64]!r}, so job {job} cannot be retried. "
+            "Wait for that one, or cancel it first.",
+            job=str(other["id"]),
+            state=other["state"],
+        )
+
+
+async def _doing(
+    project: str, kind: str, key: str, states: Sequence[State], within_s: float | None = None
+) -> Sequence[Mapping[str, Any]]:
+    """Return `id` and `state` of the jobs of a work, the newest first: in these states, or that succeeded lately."""
+    return await rows(
+        """SELECT id, state FROM (
+            SELECT id, state FROM job WHERE project = $1 AND dedupe = $2 AND kind = $3 AND state = ANY($4::text[])
+            UNION ALL SELECT id, state FROM job WHERE project = $1 AND dedupe = $2 AND kind = $3
+                AND state = 'succeeded' AND finished_at > now() - make_interval(secs => $5)
+        ) same ORDER BY id DESC""",
+        [project, key, kind, [state.value for state in states], within_s],
+    )

@@ -1,4 +1,4 @@
-"""Submit, cancel, retry, and keep Redis in step: the row first, then Redis, which may be emptied at any time.
+"""Submit, cancel, and keep Redis in step: the row first, then Redis, which may be emptied at any time.
 
 In Redis a queue is one sorted set of deliveries. A worker takes what stands first out of it, several in one trip, and
 waits there while it is empty. What it took and could not claim in the ledger it puts back, or else the reconciler does.
@@ -75,7 +75,9 @@ class JobQueue:
         Raises:
             Conflict: one of their queues takes in no new jobs.
         """
-        return await self.write(self.new_jobs(params, project, options))
+        jobs = self.new_jobs(params, project, options)
+        await self.check_open(job.queue for job in jobs)
+        return await self.write(jobs)
 
     async def submit_all(
         self, batch: Sequence[Params], *, project: str, options: Options = AS_ITS_KIND_SAYS
@@ -86,7 +88,7 @@ class JobQueue:
             Conflict: one of their queues takes in no new jobs; none is written.
         """
         jobs = [self.new_jobs(params, project, options) for params in batch]
-        await self.check_open(job for each in jobs for job in each)
+        await self.check_open(job.queue for each in jobs for job in each)
         await self.write_all(jobs)
         return [each[-1].id for each in jobs]
 
@@ -99,16 +101,14 @@ class JobQueue:
     async def write(self, jobs: Sequence[NewJob]) -> UUID:
         """Write a job and, before it, all that it needs, and queue them; returns its id.
 
-        Raises:
-            Conflict: one of their queues takes in no new jobs.
+        Whether their queues take in new jobs was looked at before, see `check_open`.
         """
-        await self.check_open(jobs)
         await self._new(jobs)
         self.log_submitted(jobs)
         return jobs[-1].id
 
     async def write_all(self, batch: Sequence[Sequence[NewJob]], *, at_once: bool = False) -> None:
-        """Write many jobs, each with all that it needs, in few statements; the queues take them in, see `check_open`.
+        """Write many jobs, each with all that it needs, in few statements, as `write` does.
 
         Args:
             at_once: in one transaction: all, or none.
@@ -124,13 +124,13 @@ class JobQueue:
                 await self._write_new(page)
         logger.info("jobs submitted", extra={"jobs": len(batch)})
 
-    async def check_open(self, jobs: Iterable[NewJob]) -> None:
-        """Refuse jobs for a queue that takes in no new ones.
+    async def check_open(self, queues: Iterable[str]) -> None:
+        """Refuse to submit to queues of which one takes in no new jobs.
 
         Raises:
             Conflict: there is such a queue; names it.
         """
-        for refused in await self.modes.draining({job.queue for job in jobs}):
+        for refused in await self.modes.draining(set(queues)):
             raise Conflict(
                 f"The queue {refused} takes in no new jobs: it is being emptied. Try again once it is open, or name "
                 "another queue.",
@@ -158,7 +158,7 @@ class JobQueue:
         """
         while not await self.cancel_all([job], reason, grace_s):
             if (await JobRecord.get(id=job)).state in FINAL:
-                raise await _conflict(job, "cancelled", "A job can be cancelled until it has ended.")
+                raise await not_possible(job, "cancelled", "A job can be cancelled until it has ended.")
 
     async def cancel_all(self, jobs: Sequence[UUID], reason: str | None = None, grace_s: float | None = None) -> int:
         """Cancel those of these jobs that have not ended, as `cancel` does; returns how many."""
@@ -213,25 +213,6 @@ class JobQueue:
         for needed in await waiting.needed_no_more(ended) if ended else ():
             with suppress(Conflict):
                 await self.cancel(needed)
-
-    async def retry(self, job: UUID) -> None:
-        """Queue a failed or cancelled job again, with all its tries; and before it, what it needs and has not.
-
-        Raises:
-            Conflict: the job is in another state, or what it needs is just being cancelled.
-        """
-        if (await JobRecord.get(id=job)).state in {State.FAILED, State.CANCELLED}:
-            needs = await waiting.needs_of([job])
-            if any(needed.cancel_requested and not needed.ended for needed in needs):
-                raise Conflict(f"What job {job} needs is just being cancelled. Retry it in a moment.")
-            for needed in needs:
-                if needed.state in {State.FAILED, State.CANCELLED}:
-                    with suppress(Conflict):
-                        await self.retry(needed.id)
-        if not (moved := await ledger.retry(job)):
-            raise await _conflict(job, "retried", "Only a failed or cancelled job can; submit a new one.")
-        logger.info("job retried by a user", extra={"job_id": job})
-        await self.deliver([moved])
 
     async def tell(self, worker: str | None, job: UUID, grace_s: float | None = None) -> None:
         """Tell a worker to look at the row of a job; if `worker` is None, the one that runs it to cancel it."""
@@ -346,6 +327,7 @@ def check_served(queues: Iterable[str], kinds: Mapping[str, type[Params]], route
         raise CannotStart(f"No kind of job uses the queue {names}. Known: {', '.join(known)}.")
 
 
-async def _conflict(job: UUID, verb: str, hint: str) -> Conflict:
+async def not_possible(job: UUID, verb: str, hint: str) -> Conflict:
+    """Return the error of what cannot be done to a job in its state."""
     row = await JobRecord.get(id=job)
     return Conflict(f"Job {job} is {row.state.value} and cannot be {verb}. {hint}", state=row.state.value)

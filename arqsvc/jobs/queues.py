@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from arqsvc.contract import Queue
 from arqsvc.infra.db import rows
 from arqsvc.infra.redis import ArqRedis, best_effort
 from arqsvc.jobs.move import Moved
@@ -55,29 +55,6 @@ async def set_mode(queue: str, mode: QueueMode) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class QueueState:
-    """One queue as it stands."""
-
-    queue: str
-    mode: QueueMode
-    queued: int
-    """Jobs that a worker may begin now."""
-    scheduled: int
-    blocked: int
-    running: int
-    oldest_s: float
-    """Seconds for which the job that has waited longest is queued; 0 where none is."""
-    in_per_s: float
-    """Jobs a second that were queued, over the last minute; 0 for a while after Redis was emptied."""
-    out_per_s: float
-    """Jobs a second that ended, over the last minute."""
-    workers: int
-    """Live workers that serve it."""
-    slots: int
-    """How many of its jobs they run at a time, all together."""
-
-
 def workers_for(jobs: int, slots: int) -> int:
     """Return how many workers run so many jobs at the same time, each of them so many in this queue.
 
@@ -87,7 +64,7 @@ def workers_for(jobs: int, slots: int) -> int:
     return -(-jobs // max(1, slots))
 
 
-async def states(redis: ArqRedis, known: Iterable[str], lease_s: float) -> list[QueueState]:
+async def states(redis: ArqRedis, known: Iterable[str], lease_s: float) -> list[Queue]:
     """Return all queues: those that are known, or have jobs that have not ended, or a mode, or a worker."""
     counted = await rows(
         """SELECT queue, state, count(*) AS n,
@@ -108,15 +85,17 @@ async def states(redis: ArqRedis, known: Iterable[str], lease_s: float) -> list[
     names = sorted({*known, *modes, *workers, *(queue for queue, _ in numbers)})
     flow = await _flow(redis, names)
 
-    def state(name: str) -> QueueState:
+    def state(name: str) -> Queue:
         counts = {
             one: numbers[name, one]["n"] if (name, one) in numbers else 0 for one in State if one not in FINAL
         }  # fmt: skip
         oldest = numbers[name, State.QUEUED]["oldest_s"] if counts[State.QUEUED] else 0.0
         came, went = flow.get(name, (0.0, 0.0))
-        return QueueState(
-            name, modes.get(name, QueueMode.OPEN), counts[State.QUEUED], counts[State.SCHEDULED],
-            counts[State.BLOCKED], counts[State.RUNNING], max(0.0, oldest), came, went, *workers.get(name, (0, 0)),
+        serving, slots = workers.get(name, (0, 0))
+        return Queue(
+            queue=name, mode=modes.get(name, QueueMode.OPEN).value, queued=counts[State.QUEUED],
+            scheduled=counts[State.SCHEDULED], blocked=counts[State.BLOCKED], running=counts[State.RUNNING],
+            oldest_s=max(0.0, oldest), in_per_s=came, out_per_s=went, workers=serving, slots=slots,
         )  # fmt: skip
 
     return [state(name) for name in names]

@@ -1,6 +1,7 @@
 """How much a project may have: jobs that have not ended, and bytes of files."""
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,14 +15,21 @@ FRESH_S = 1.0
 RETRY_S = 5.0
 MOST_COUNTED = 100_000
 
-# Fenced by OFFSET, so that each state is read by its own index, and not the project's by all its jobs that have ended.
-_OPEN = """SELECT count(*) AS open FROM (
-    SELECT FROM (
-        (SELECT project FROM job WHERE state = 'queued' OFFSET 0) UNION ALL
-        (SELECT project FROM job WHERE state = 'running' OFFSET 0) UNION ALL
-        (SELECT project FROM job WHERE state = 'blocked' OFFSET 0) UNION ALL
-        (SELECT project FROM job WHERE state = 'scheduled' OFFSET 0)
-    ) job WHERE project = $1 LIMIT $2
+# Each part reads no more than this project has: what is queued queue by queue, in the order of `job_last`, so that this
+# index is taken; but of what runs all, which is no more than the workers have slots. Fenced by OFFSET, or else the
+# project's own index is read there, with all its jobs that have ended.
+_OPEN = """WITH RECURSIVE queue(name) AS (
+    (SELECT queue FROM job WHERE state = 'queued' ORDER BY queue LIMIT 1)
+    UNION ALL SELECT (SELECT job.queue FROM job WHERE job.state = 'queued' AND job.queue > queue.name
+        ORDER BY job.queue LIMIT 1)
+    FROM queue WHERE queue.name IS NOT NULL)
+SELECT count(*) AS open FROM (
+    SELECT FROM queue, LATERAL (SELECT FROM job
+        WHERE job.state = 'queued' AND job.queue = queue.name AND job.project >= $1 AND job.project <= $1
+        ORDER BY job.project, job.priority, job.place OFFSET 0) queued
+    UNION ALL SELECT FROM (SELECT project FROM job WHERE state = 'running' OFFSET 0) running WHERE project = $1
+    UNION ALL SELECT FROM job WHERE state IN ('blocked', 'scheduled') AND project = $1
+    LIMIT $2
 ) counted"""
 
 
@@ -47,15 +55,22 @@ class Quotas:
         self.default = Bounds(settings.jobs_per_project, settings.files_bytes_per_project)
         """Of a project that has none of its own."""
         self._seen: dict[str, _Seen] = {}
-        self._looking = asyncio.Lock()
+        self._looking = defaultdict[str, asyncio.Lock](asyncio.Lock)
+        """One for each project."""
 
-    async def check(self, project: str, jobs: int = 1) -> None:
+    async def look(self, project: str) -> None:
+        """Read what a project may have, and how many of its jobs have not ended, unless that is known."""
+        await self._look(project)
+
+    def check(self, project: str, jobs: int) -> None:
         """Let a project submit so many jobs more; a second's worth of what other processes submit may be too many.
+
+        What it goes by is what `look` read, with what was taken in since.
 
         Raises:
             JobsQuota: it would have more that have not ended than it may.
         """
-        seen = await self._look(project)
+        seen = self._seen[project]
         limit = seen.bounds.jobs
         if limit and seen.open + jobs > limit:
             raise JobsQuota(
@@ -64,7 +79,10 @@ class Quotas:
                 "ask the operator for more.",
                 delay_s=RETRY_S, limit=limit, open=seen.open,
             )  # fmt: skip
-        seen.open += jobs
+
+    def take_in(self, project: str, jobs: int) -> None:
+        """Count jobs that a project submits now."""
+        self._seen[project].open += jobs
 
     async def bytes_left(self, project: str) -> int | None:
         """Return how many bytes of files a project may add; None for any number."""
@@ -84,7 +102,7 @@ class Quotas:
         )
 
     async def _look(self, project: str) -> _Seen:
-        async with self._looking:  # one counts for all who come meanwhile
+        async with self._looking[project]:  # one counts for all who come meanwhile
             seen, now = self._seen.get(project), asyncio.get_running_loop().time()
             if seen is None or now - seen.at > FRESH_S:
                 bounds = await self.bounds(project)

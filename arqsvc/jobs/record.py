@@ -32,6 +32,14 @@ class IndexWhereSet(Index):
         self.INDEX_TYPE, self.extra = method, f' WHERE "{column}" IS NOT NULL'
 
 
+class IndexOfWaiting(Index):
+    """An index of those jobs that are not to begin yet: of most jobs it has never an entry."""
+
+    def __init__(self, *, fields: tuple[str, ...], name: str) -> None:
+        super().__init__(fields=fields, name=name)
+        self.extra = " WHERE state IN ('blocked', 'scheduled')"
+
+
 class JobRecord(Model):
     """One job, as it stands."""
 
@@ -88,6 +96,7 @@ class JobRecord(Model):
             ),
             PartialIndex(fields=("due_at",), name="job_scheduled", condition={"state": "scheduled"}),
             PartialIndex(fields=("limits", "place"), name="job_blocked", condition={"state": "blocked"}),
+            IndexOfWaiting(fields=("project",), name="job_waiting"),
             PartialIndex(fields=("worker",), name="job_running", condition={"state": "running"}),
             PartialIndex(fields=("kind", "shared"), name="job_sharing", condition={"state": "running"}),
             PartialIndex(fields=("project", "id"), name="job_failed", condition={"state": "failed"}),
@@ -176,8 +185,9 @@ class NeedRecord(Model):
         "arqsvc.JobRecord", related_name="needs", on_delete=fields.CASCADE
     )
     needed: fields.ForeignKeyRelation[JobRecord] = fields.ForeignKeyField(
-        "arqsvc.JobRecord", related_name="needed_by", on_delete=fields.CASCADE
+        "arqsvc.JobRecord", related_name="needed_by", db_constraint=False, on_delete=fields.CASCADE
     )
+    """It may be deleted, once the other has ended; then this says that there was one."""
 
     class Meta:
         """Table and indexes."""

@@ -1,10 +1,9 @@
 """Workers as an operator sees them: who is alive, what each does, and what it has been told to do."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
+from arqsvc.contract import Worker
 from arqsvc.infra.db import rows
 
 
@@ -17,23 +16,7 @@ class Wish(StrEnum):
     """End in order, as by SIGTERM; what is not done in time goes back to its queue."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerState:
-    """One worker process as it stands."""
-
-    id: str
-    host: str
-    pid: int
-    queues: list[str]
-    slots: int
-    """Jobs that it runs at a time, at most."""
-    running: int
-    wish: Wish | None
-    started_at: datetime
-    heartbeat_at: datetime
-
-
-async def live_workers(lease_s: float) -> list[WorkerState]:
+async def live_workers(lease_s: float) -> list[Worker]:
     """Return the workers whose heartbeat is fresh, by name."""
     found = await rows(
         """SELECT id, host, pid, queues, concurrency AS slots, wish, started_at, heartbeat_at,
@@ -41,12 +24,7 @@ async def live_workers(lease_s: float) -> list[WorkerState]:
         FROM worker WHERE heartbeat_at > now() - make_interval(secs => $1) ORDER BY id""",
         [lease_s],
     )
-    return [
-        WorkerState(**{
-            **row, "queues": json.loads(row["queues"]), "wish": Wish(row["wish"]) if row["wish"] else None
-        })
-        for row in found
-    ]  # fmt: skip
+    return [Worker(**{**row, "queues": json.loads(row["queues"])}) for row in found]
 
 
 async def tell_worker(worker: str, wish: Wish | None) -> bool:

@@ -1,1 +1,1 @@
-"""What the API carries: `python -m benchmarks.api.streams`, `python -m benchmarks.api.cuts`."""
+"""What the API costs and carries: `python -m benchmarks.api`, and each part by itself."""

@@ -25,6 +25,7 @@ from arqsvc.infra.redis import open_redis
 from arqsvc.jobs.queue import JobQueue
 from benchmarks.api.stage import PROJECT, Stage, Stroll, stage
 
+JOBS = 3_400
 LIFE_S = 0.25
 """Mean life of a connection."""
 LIMIT_S = 110.0
@@ -181,13 +182,17 @@ def report(name: str, followers: Sequence[tuple[Heard, list[tuple[str, int]]]]) 
           f"{resets} resets; {ordered} of {len(followers)} heard all in the rows' order")  # fmt: skip
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=3_400)
-    asked = parser.parse_args()
+async def cut(jobs: int = JOBS) -> None:
+    """Follow on a service of its own, and print what came of it."""
     async with asyncio.timeout(LIMIT_S), stage() as at:
-        await run(at, asked.jobs)
+        await run(at, jobs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=JOBS)
+    uvloop.run(cut(parser.parse_args().jobs))
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    main()

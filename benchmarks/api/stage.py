@@ -15,6 +15,7 @@ from signal import SIGTERM
 
 import asyncpg
 import uvloop
+from redis.asyncio import Redis
 
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret
@@ -64,14 +65,17 @@ class Stage:
     port: int
     key: str
     api_pid: int
+    worker_pid: int | None
+    server_pids: tuple[int, int]
+    """Of PostgreSQL and of Redis."""
     database: asyncpg.Connection
     database_url: str
     redis_url: str
 
 
 @asynccontextmanager
-async def stage(concurrency: int = 64) -> AsyncIterator[Stage]:
-    """Run a service for the block."""
+async def stage(concurrency: int = 64, *, working: bool = True, log_level: str = "WARNING") -> AsyncIterator[Stage]:
+    """Run a service for the block, with a worker or without."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="arqsvc-api-")))
         (folder / "database").mkdir()
@@ -83,20 +87,30 @@ async def stage(concurrency: int = 64) -> AsyncIterator[Stage]:
             key = await create_secret(KeyKind.KEY, project=PROJECT, name="bench")
         settings = Settings.read(
             {}, state_dir=folder / "state", redis_url=redis_url, database_url=database_url, concurrency=concurrency,
-            port=0, log_level="WARNING", log_file=folder / "service.log", requests_per_minute=0,
+            port=0, log_level=log_level, log_file=folder / "service.log", requests_per_minute=0,
         )  # fmt: skip
         environment, address = servers.environment(settings), folder / "address"
         command = [sys.executable, "-m", "benchmarks.api.stage"]
-        api, _ = [
+        api, *workers = [
             await stack.enter_async_context(
                 guarded([*command, *words], stop_signal=SIGTERM, grace_s=GRACE_S, env=environment)
             )
-            for words in (["serve", str(address)], ["work"])
+            for words in (["serve", str(address)], ["work"])[: 1 + working]
         ]
         await until(address.exists, START_S, "the API does not start")
         database = await connect(database_url)
         stack.push_async_callback(database.close)
-        yield Stage(json.loads(address.read_text()), key, api.pid, database, database_url, redis_url)
+        postmaster = int((folder / "database" / "postgres" / "postmaster.pid").read_text().split()[0])
+        yield Stage(
+            json.loads(address.read_text()), key, api.pid, workers[0].pid if workers else None,
+            (postmaster, await pid_of(redis_url)), database, database_url, redis_url,
+        )  # fmt: skip
+
+
+async def pid_of(redis_url: str) -> int:
+    """Return the process id of a Redis."""
+    async with Redis.from_url(redis_url) as redis:
+        return int((await redis.info("server"))["process_id"])
 
 
 async def until(reached: Callable[[], bool], within_s: float, otherwise: str) -> None:

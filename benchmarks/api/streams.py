@@ -22,6 +22,8 @@ from arqsvc.jobs.new import Options
 from arqsvc.jobs.queue import JobQueue
 from benchmarks.api.stage import PROJECT, Stage, Stroll, stage
 
+STREAMS = 5_000
+JOBS = 200
 LATER_S = 3_600.0
 SPREAD_S = 15.0
 OPEN_S = 60.0
@@ -72,14 +74,19 @@ async def measured(at: Stage, streams: int, jobs: Sequence[str]) -> None:
     print(f"CPU of the API      {busy:.0%} of a core while the jobs ran; machine's load {psutil.getloadavg()[0]:.1f}")
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=5_000)
-    parser.add_argument("--jobs", type=int, default=200)
-    asked = parser.parse_args()
+async def followed(streams: int = STREAMS, jobs: int = JOBS) -> None:
+    """Measure on a service of its own, and print what came of it."""
     async with asyncio.timeout(LIMIT_S), stage() as at:
-        await measured(at, asked.streams, await submitted(at, asked.jobs))
+        await measured(at, streams, await submitted(at, jobs))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, default=STREAMS)
+    parser.add_argument("--jobs", type=int, default=JOBS)
+    asked = parser.parse_args()
+    uvloop.run(followed(asked.streams, asked.jobs))
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    main()

@@ -10,21 +10,18 @@ queue is filled, and a drain ends with the last job (in the ledger too, where th
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 from benchmarks.queue.measures import drains, waits
-from benchmarks.queue.stage import PEERS, Contestant, Failed, Row, staged
+from benchmarks.queue.stage import PEERS, Contestant, Failed, python_of, staged
+from benchmarks.table import Row, show_table, spread
 
 COMMON = ("uvloop==0.23.0", "hiredis==3.5.0")
 TASKIQ = ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis==8.1.0")
 CELERY = ("celery[redis]==5.7.0", "redis==8.1.0")
-INSTALL_S = 300.0
 
 
 def peer(
@@ -67,28 +64,6 @@ TABLES = (
 )
 
 
-def python_of(contestant: Contestant, cache: Path) -> Path:
-    """Return the Python of a contestant; its environment is made unless it is there with these versions.
-
-    Raises:
-        Failed: it does not install.
-    """
-    if not contestant.requirements:
-        return Path(sys.executable)
-    folder = cache / Path(contestant.command[0]).stem
-    python, note, wanted = folder / "bin" / "python", folder / "installed", "\n".join(contestant.requirements)
-    if not (note.exists() and note.read_text() == wanted):
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *contestant.requirements]
-        try:
-            subprocess.run(pip, check=True, capture_output=True, timeout=INSTALL_S)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-            raise Failed(f"it does not install: {said[-1][:200] if said else type(error).__name__}") from error
-        note.write_text(wanted)
-    return python
-
-
 def measured(contestants: Sequence[Contestant], pythons: dict[str, Path], jobs: int, rounds: int) -> dict[str, Row]:
     """Return the median of each value, by contestant; what fails is said and left out."""
     found: dict[str, list[Row]] = {one.name: [] for one in contestants}
@@ -104,39 +79,14 @@ def measured(contestants: Sequence[Contestant], pythons: dict[str, Path], jobs: 
     return {name: spread(rows) for name, rows in found.items()}
 
 
-def spread(rows: Sequence[Row]) -> Row:
-    """Return the median of each column, and beside it the least and the most."""
-    values: dict[str, list[float]] = {}
-    for row in rows:
-        for column, value in row.items():
-            values.setdefault(column, []).append(value)
-    return {
-        name: value
-        for column, some in values.items()
-        for name, value in ((column, median(some)), (f"{column} least", min(some)), (f"{column} most", max(some)))
-    }
-
-
 def show(rows: dict[str, Row]) -> None:
-    """Print the tables: median (least to most), and how many times that is what the first contestant has."""
-    first = next(iter(rows.values()))
+    """Print the tables, and what a second worker brings."""
     for title, columns in TABLES:
-        print(f"\n{title}\n{'':26}" + "".join(f"{column:>36}" for column in columns))
-        for name, row in rows.items():
-            print(f"{name:26}" + "".join(f"{cell(row, column, first):>36}" for column in columns).rstrip())
-    if "two jobs/s" in first:
+        show_table(title, rows, columns)
+    if "two jobs/s" in next(iter(rows.values())):
         print("\ntwo workers over one: " + "; ".join(
             f"{name} {row['two jobs/s'] / row['drain jobs/s']:.2f}" for name, row in rows.items() if "two jobs/s" in row
         ))  # fmt: skip
-
-
-def cell(row: Row, column: str, first: Row) -> str:
-    if column not in row:
-        return "-"
-    digits = 0 if row[column] >= 100 else 1
-    value, least, most = (f"{row[name]:,.{digits}f}" for name in (column, f"{column} least", f"{column} most"))
-    ratio = f" {row[column] / first[column]:.2f}x" if first.get(column) else ""
-    return f"{value} ({least} to {most}){ratio}"
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 from statistics import quantiles
 
 from arqsvc.infra.guarded import Guarded
-from benchmarks.queue.stage import LOOK_S, Failed, Row, Stage
+from benchmarks.queue.stage import LOOK_S, Failed, Stage
+from benchmarks.table import Row
 
 DRAIN_S = 12.0
 """Longest time of one drain; of a slower contestant it is said what it did in this time."""

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
+import venv
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,10 +30,10 @@ from tests import servers
 PEERS = Path(__file__).with_name("peers")
 PROGRAM_S = 60.0
 START_S = 40.0
+INSTALL_S = 300.0
 GRACE_S = 5.0
 LOOK_S = 0.003
 WARM_UPS = 130  # more than one worker takes at a time
-Row = dict[str, float]
 
 
 class Failed(Exception):
@@ -179,6 +182,28 @@ class Stage:
             yield
         finally:
             each(processes, "resume")
+
+
+def python_of(contestant: Contestant, cache: Path) -> Path:
+    """Return the Python of a contestant; its environment is made unless it is there with these versions.
+
+    Raises:
+        Failed: it does not install.
+    """
+    if not contestant.requirements:
+        return Path(sys.executable)
+    folder = cache / Path(contestant.command[0]).stem
+    python, note, wanted = folder / "bin" / "python", folder / "installed", "\n".join(contestant.requirements)
+    if not (note.exists() and note.read_text() == wanted):
+        venv.create(folder, with_pip=True, clear=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *contestant.requirements]
+        try:
+            subprocess.run(pip, check=True, capture_output=True, timeout=INSTALL_S)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+            raise Failed(f"it does not install: {said[-1][:200] if said else type(error).__name__}") from error
+        note.write_text(wanted)
+    return python
 
 
 def family(pid: int) -> list[psutil.Process]:

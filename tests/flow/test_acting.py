@@ -8,8 +8,9 @@ import pytest
 
 from arqsvc.api.keys import KeyKind, Scope, create_secret
 from arqsvc.infra.db import rows
+from arqsvc.settings import Settings
 from tests.servers import worker_process
-from tests.service import Service
+from tests.service import Service, open_service
 from tests.waiting import pids_in, until
 
 
@@ -92,6 +93,32 @@ async def test_many_are_acted_on_only_if_they_are_as_many_as_was_expected(api: S
     assert (await post(api, "/jobs:bulk", {"action": "delete", "filter": {"kind": "test.say"}, "expected": 5}))["done"]
     assert len(await api.client.jobs()) == 1
     assert [action for _, action, _, _ in await deeds(api, action="jobs.bulk")] == ["jobs.bulk"] * 7
+
+
+async def test_a_retry_is_taken_in_as_a_new_job_is(settings: Settings) -> None:
+    async with open_service(settings.model_copy(update={"jobs_per_project": 1})) as api:
+        job = await api.client.submit("test.say", {"text": "x"})
+        await api.client.cancel(job["id"])
+
+        async def another() -> bool:
+            return (await api.http.post("/jobs/test.unserved", json={"params": {}})).status_code == 202
+
+        await until(another)
+        many = {"action": "retry", "filter": {"kind": "test.say"}, "expected": 1}
+        assert (await post(api, f"/jobs/{job['id']}/retry", status=429))["code"] == "quota_exceeded"
+        assert (await post(api, "/jobs:bulk", many, 429))["code"] == "quota_exceeded"
+        await api.client.change_queue("test", "drain")
+        assert "takes in no new jobs" in (await post(api, f"/jobs/{job['id']}/retry", status=409))["detail"]
+        assert (await post(api, "/jobs:bulk", many))["done"] == 0
+        await api.client.change_queue("test", "resume")
+        assert (await api.http.put("/projects/tester", json={"jobs_limit": 2})).status_code == 200
+
+        async def retried() -> bool:
+            answer = await api.http.post("/jobs:bulk", json=many)
+            return answer.status_code == 200 and answer.json()["done"] == 1
+
+        await until(retried)
+        assert (await api.client.job(job["id"]))["state"] == "queued"
 
 
 async def test_a_drained_worker_begins_nothing_and_a_stopped_one_ends(api: Service, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from arqsvc.api.app import OPERATIONS
 from arqsvc.api.keys import KeyKind, Scope, create_secret
 from arqsvc.api.operation import Operation
 from arqsvc.infra.db import connect as connect_database
+from arqsvc.jobs.quota import open_jobs
+from arqsvc.jobs.record import JobRecord
 from arqsvc.settings import Settings
 from tests.service import Service, open_service
 from tests.waiting import until
@@ -231,6 +233,14 @@ async def test_no_more_jobs_than_a_project_may_have(settings: Settings) -> None:
         await until(accepted)
         listed = (await api.http.get("/projects")).json()["items"]
         assert [(one["name"], one["jobs_limit"]) for one in listed] == [("other", 3), ("tester", None)]
+
+        before = await open_jobs("tester")
+        await api.client.submit("test.follow", {"folder": "/tmp"})  # one is blocked, two are queued
+        runs, ended, _ = [await api.client.submit("test.say", {"text": "x"}, delay_s=60) for _ in range(3)]
+        await JobRecord.filter(id=runs["id"]).update(state="running")
+        await api.client.cancel(ended["id"])
+        assert (await open_jobs("tester"), await open_jobs("other"), await open_jobs("tester", 4)) == (before + 5, 3, 4)
+        assert await open_jobs("nobody") == 0
 
 
 async def test_no_more_bytes_of_files_than_a_project_may_have(settings: Settings) -> None:

@@ -143,8 +143,14 @@ async def test_of_the_same_request_many_times_at_once_one_is_carried_out(api: Se
 
 @pytest.mark.parametrize("dedupe", [{}, {"dedupe": {"key": "w", "mode": "replace"}}, {"dedupe": {"key": "w"}}])
 async def test_a_request_whose_answer_was_lost_is_carried_out_again_and_submits_nothing_more(
-    api: Service, dedupe: dict[str, Any]
+    settings: Settings, dedupe: dict[str, Any]
 ) -> None:
+    async with open_service(settings.model_copy(update={"jobs_per_project": 5, "queue_limit": 5})) as api:
+        await sent_again(api, dedupe)
+
+
+async def sent_again(api: Service, dedupe: dict[str, Any]) -> None:
+    """Send two requests again whose answers were lost; what they have written is all that there may be."""
     body = {"params": {"folder": "/nowhere"}, **dedupe}
     first = await post(api, body, "test.follow", Idempotency_Key="k")
     many = {"jobs": [{"kind": "test.say", **SAY}, {"kind": "test.say", "params": {}}, {"kind": "test.say", **SAY}]}
@@ -154,6 +160,9 @@ async def test_a_request_whose_answer_was_lost_is_carried_out_again_and_submits_
     await keys(status="NULL", body="NULL", headers="NULL")  # as one leaves it that dies before it answers
     assert (await post(api, body, "test.follow", Idempotency_Key="k")).status_code == 409
     await keys(held_until="now() - interval '1 second'")
+    assert (await post(api, SAY)).status_code == 429
+    await api.client.change_queue("test", "drain")
+    assert (await post(api, SAY)).status_code == 409
     again = await post(api, body, "test.follow", Idempotency_Key="k")
     assert again.status_code == 202
     for member in ("id", "needs"):
@@ -173,7 +182,8 @@ async def test_a_refusal_for_now_is_not_kept(api: Service) -> None:
 
 
 async def test_of_many_that_do_the_same_work_at_once_one_is_submitted(settings: Settings) -> None:
-    async with open_service(settings) as one, open_service(settings) as two, asyncio.TaskGroup() as group:
+    bounded = settings.model_copy(update={"jobs_per_project": 1})  # those that are not submitted do not count
+    async with open_service(bounded) as one, open_service(bounded) as two, asyncio.TaskGroup() as group:
         body = {**SAY, "dedupe": {"key": "the same"}}
         tasks = [group.create_task(post(api, body)) for api in (one, two) * 10]
         answers = [await task for task in tasks]
@@ -199,7 +209,35 @@ async def test_the_same_work_is_rejected_or_replaced_if_that_is_wanted(api: Serv
     assert (replaced["state"], newer.json()["id"] in replaced["cancel_reason"]) == ("cancelled", True)
     assert (await submit("return_existing")).json()["id"] == newer.json()["id"]
     await api.client.cancel(newer.json()["id"])
-    assert (await submit("reject")).status_code == 202
+    last = await submit("reject")
+    assert last.status_code == 202
+    retried = await api.http.post(f"/jobs/{newer.json()['id']}/retry")
+    assert (retried.status_code, retried.json()["code"], retried.json()["job"]) == (409, "duplicate", last.json()["id"])
+    await api.client.cancel(last.json()["id"])
+    assert (await api.http.post(f"/jobs/{newer.json()['id']}/retry")).status_code == 202
+    assert (await submit("return_existing")).json()["id"] == newer.json()["id"]
+
+
+async def test_work_that_another_does_is_neither_counted_nor_refused(settings: Settings) -> None:
+    async with open_service(settings.model_copy(update={"jobs_per_project": 2, "queue_limit": 2})) as api:
+        body = {**SAY, "dedupe": {"key": "w"}}
+        many = {"jobs": [{"kind": "test.say", **body}] * 3}
+
+        async def again() -> list[int]:
+            job = (await api.client.jobs())[0]["id"]
+            rerun = await api.http.post(f"/jobs/{job}/rerun", json={"dedupe": body["dedupe"]})
+            batch = (await api.http.post("/jobs", json=many)).json()
+            return [(await post(api, body)).status_code, rerun.status_code, *(one["status"] for one in batch["items"])]
+
+        assert [(await post(api, body)).status_code for _ in range(4)] == [202, 200, 200, 200]
+        assert await again() == [200] * 5
+        assert (await post(api, SAY)).status_code == 202
+        assert (await post(api, SAY)).status_code == 429
+        assert await again() == [200] * 5
+        await api.client.change_queue("test", "drain")
+        assert await again() == [200] * 5
+        assert (await post(api, {**SAY, "dedupe": {"key": "other"}})).status_code == 409
+        assert await jobs() == 2
 
 
 async def test_a_job_stands_for_its_work_as_long_as_is_said(service: Service, tmp_path: Path) -> None:
@@ -279,9 +317,12 @@ async def test_a_body_that_is_no_batch_is_refused(api: Service) -> None:
     for body in NO_BATCHES:
         answer = await api.http.post("/jobs", content=body.encode("latin-1"))
         assert answer.status_code == 422, body
-    long = {"kind": "test.say", "params": {"text": "x" * 1_100_000}}
-    batch = (await api.http.post("/jobs", json={"jobs": [1, long, {"kind": "test.say", **SAY}]})).json()
-    assert [item["status"] for item in batch["items"]] == [422, 413, 202]
+    full = {"kind": "test.say", "params": {"text": "x" * 1_000_000}}
+    batch = (await api.http.post("/jobs", json={"jobs": [1, full, {"kind": "test.say", **SAY}]})).json()
+    assert [item["status"] for item in batch["items"]] == [422, 202, 202]
+    # if it were read whole, the second would hold up the event loop for longer than a test may
+    for body, status in (('{"jobs": [', 422), ('{"jobs": [[', 413)):
+        assert (await api.http.post("/jobs", content=body + "[]," * 5_000_000)).status_code == status
     assert (await api.http.post("/jobs", content=b" " * 17_000_000)).status_code == 413
 
 

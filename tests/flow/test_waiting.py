@@ -1,12 +1,13 @@
 """Jobs that need others: blocked until these have succeeded, and ended with them otherwise."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from arqsvc.client import ApiError
+from arqsvc.jobs import ledger
 from arqsvc.jobs.record import JobRecord, NeedRecord, State
 from tests.flow.test_events import by_sse, states
 from tests.service import Service
@@ -41,6 +42,26 @@ async def test_what_fails_ends_all_that_needs_it_with_its_error(service: Service
     assert ended["error"]["detail"] == "nobody can use this"
     assert ended["attempts"] == []
     assert states(await by_sse(service, job["id"])) == ["blocked", "failed"]
+
+
+async def test_what_needs_a_job_that_is_deleted_is_not_done_again_but_anew(service: Service, tmp_path: Path) -> None:
+    job = await service.client.submit("test.follow_on", {"folder": str(tmp_path), "how": "fail"})
+    (tmp_path / "go").touch()
+    await service.client.result(job["id"])
+    middle = ids(job)["test.follow"]
+    first = ids(await service.client.job(middle))["test.share"]
+    for gone, lacking in ((first, middle), (middle, job["id"])):
+        assert (await service.http.delete(f"/jobs/{gone}")).status_code == 204
+        with pytest.raises(ApiError, match=f"What job {lacking} needed is deleted.*Use rerun on job {job['id']}"):
+            await service.client.retry(job["id"])
+    assert (await service.client.job(job["id"]))["state"] == "failed"
+
+    await ledger.retry(UUID(job["id"]))  # as if it was deleted at this very moment
+    await JobRecord.filter(id=job["id"]).update(queued_at=datetime.now(UTC) - timedelta(minutes=1))
+    ended = await service.client.result(job["id"])
+    assert (ended["state"], ended["error"]["reason"], ended["attempt"]) == ("failed", "needed_deleted", 1)
+    assert (await service.http.delete(f"/jobs/{job['id']}")).status_code == 204
+    assert await NeedRecord.filter(needed_id__in=[first, middle]).count() == 0
 
 
 async def test_cancelling_what_is_needed_cancels_what_needs_it(service: Service, tmp_path: Path) -> None:

@@ -130,6 +130,8 @@ COMMENT ON TABLE "turn" IS 'How far a queue has come: the furthest turn that has
             WHERE "dedupe" IS NOT NULL;
         CREATE INDEX IF NOT EXISTS "job_tags" ON "job" USING GIN ("tags") WHERE "tags" IS NOT NULL;
         CREATE INDEX IF NOT EXISTS "job_project" ON "job" ("project", "id");
+        CREATE INDEX IF NOT EXISTS "job_waiting" ON "job" ("project") WHERE state IN ('blocked', 'scheduled');
+        ALTER TABLE "job_need" DROP CONSTRAINT IF EXISTS "job_need_needed_id_fkey";
         CREATE INDEX IF NOT EXISTS "job_succeeded" ON "job" ("kind", "id") WHERE state = 'succeeded';"""
 
 
@@ -143,7 +145,11 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         DROP INDEX IF EXISTS "file_usage";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
+        DROP INDEX IF EXISTS "job_waiting";
         DROP INDEX IF EXISTS "job_project";
+        DELETE FROM "job_need" WHERE NOT EXISTS (SELECT FROM "job" WHERE "job"."id" = "job_need"."needed_id");
+        ALTER TABLE "job_need" ADD CONSTRAINT "job_need_needed_id_fkey"
+            FOREIGN KEY ("needed_id") REFERENCES "job" ("id") ON DELETE CASCADE;
         DROP INDEX IF EXISTS "job_tags";
         DROP INDEX IF EXISTS "job_dedupe";
         DROP INDEX IF EXISTS "job_failed";
