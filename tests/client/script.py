@@ -30,7 +30,7 @@ class Script:
     asked: list[Asked] = field(default_factory=list)
 
 
-def answer(status: int, body: Any = b"", *, length: int | None = None, **headers: str) -> bytes:
+def answer(status: int, body: Any = b"", *, length: int | None = None, **headers: Any) -> bytes:
     """Return an answer; with another `length` than the body's, it is cut."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     told = {"Content-Length": str(len(content) if length is None else length), "Connection": "close", **headers}

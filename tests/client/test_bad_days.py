@@ -106,7 +106,7 @@ async def test_a_job_that_was_deleted_meanwhile_is_not_followed_for_ever() -> No
 async def test_a_file_goes_on_where_it_broke_and_is_checked(tmp_path: Path) -> None:
     content = bytes(range(250)) * 40
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    told = {"ETag": '"t"', "Repr_Digest": f"md5=:AA==:, sha-256=:{digest}:"}
+    told: dict[str, Any] = {"ETag": '"t"', "Repr_Digest": f"md5=:AA==:, sha-256=:{digest}:"}
     half = answer(200, content[:6000], length=len(content), **told)
     rest = answer(206, content[6000:], Content_Range=f"bytes 6000-9999/{len(content)}", **told)
     other = answer(206, content[5000:], Content_Range=f"bytes 5000-9999/{len(content)}", **told)
