@@ -71,7 +71,8 @@ class Patience:
             wait_s = min(wait_s or 0.0, GIVE_UP_S / 2)
         if wait_s is None:
             wait_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_PAUSE_S)
-        wait_s = max(wait_s, RECONNECT_S) * random.uniform(1.0, 1.5)  # noqa: S311 - nothing is to be kept secret
+        wait_s = max(wait_s, RECONNECT_S)
+        wait_s += random.uniform(0.0, min(wait_s, LONGEST_PAUSE_S) / 2)  # noqa: S311 - nothing is to be kept secret
         if asyncio.get_running_loop().time() + wait_s > self._until:
             raise error
         await asyncio.sleep(wait_s)
