@@ -32,7 +32,7 @@
         QueueFull         a queue takes in no more for now
         OutOfSpace        a disk is full or read-only
         ChildDied         a child process ended without an answer
-        RateLimited       429, more requests in a minute than the key may send
+        RateLimited       429, more requests in a minute, or open streams, than the key may have
         JobsQuota         429, more jobs that have not ended than the project may have
       CannotStart         a command cannot start; exit code 2
         StateInUse        another instance holds the state folder
@@ -325,7 +325,10 @@ class ChildDied(Retryable):
 
 
 class RateLimited(Retryable):
-    """More requests came in a minute than are allowed; `Retry-After` says when the next is, in seconds."""
+    """More requests came in a minute, or more streams are open, than are allowed.
+
+    `Retry-After` says when the next may come, in seconds.
+    """
 
     code = "rate_limited"
     title = "Too many requests"

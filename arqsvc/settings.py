@@ -6,6 +6,7 @@ A family has knobs of its own in its `settings.py`, of the same base, so that th
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -109,6 +110,15 @@ class Settings(EnvironmentSettings):
     requests_per_minute: int = Field(default=6000, ge=0)
     """Requests a minute of one key that are answered, unless the key says otherwise; 0 for any number."""
 
+    streams_per_key: int = Field(default=1000, ge=0)
+    """Event streams that one key may have open at a time, in each process of the API; 0 for any number."""
+
+    trusted_proxies: str = "127.0.0.1"
+    """Proxies whose `X-Forwarded-For` and `-Proto` count, as `ADDRESS,NETWORK/16,...`; `*` for whoever connects."""
+
+    audit_days: int = Field(default=400, ge=0)
+    """Days for which the audit log is kept; 0 for ever."""
+
     jobs_per_project: int = Field(default=0, ge=0)
     """Most jobs of one project that have not ended, unless the project has a bound of its own; 0 for any number."""
 
@@ -206,6 +216,18 @@ class Settings(EnvironmentSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for one in _listed(value) if value != "*" else ():
+            try:
+                ip_network(one)
+            except ValueError as error:
+                raise ValueError(
+                    f"{one}: is no address or network, such as 10.0.0.0/8, and `*` stands alone"
+                ) from error
+        return ",".join(_listed(value))
 
     @field_validator("queues")
     @classmethod

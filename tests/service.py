@@ -10,6 +10,7 @@ import httpx
 
 from arqsvc.api.app import create_app
 from arqsvc.api.keys import KeyKind, create_secret
+from arqsvc.api.readers import Readers
 from arqsvc.cli.instance import listening_on, serving
 from arqsvc.client.wire import Wire
 from arqsvc.jobs.declare import Params
@@ -28,6 +29,7 @@ class Service:
     """Below /api/v1, with the same key."""
     key: str
     hub: EventHub
+    readers: Readers
 
     async def ended(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         """Submit a job and return it once it has ended."""
@@ -43,11 +45,11 @@ async def open_service(
         if buffer_bytes:  # what a reader may leave unread before the API notices
             listening.setsockopt(SOL_SOCKET, SO_SNDBUF, buffer_bytes)
         app = create_app(settings, params)
-        async with serving(app, listening) as url:
+        async with serving(app, listening, trusted=settings.trusted_proxies) as url:
             key = await create_secret(KeyKind.KEY, project="tester", name="test")
             headers = {"Authorization": f"Bearer {key}"}
             async with (
                 Wire(url, key) as client,
                 httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, trust_env=False) as http,
             ):
-                yield Service(settings, client, http, key, app.state.hub)
+                yield Service(settings, client, http, key, app.state.hub, app.state.readers)

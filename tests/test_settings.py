@@ -33,6 +33,7 @@ def test_only_our_own_names_are_read() -> None:
         ({"ARQSVC_CONCURRENCY": "0"}, "ARQSVC_CONCURRENCY"),
         ({"ARQSVC_LOG_LEVEL": "loud"}, "ARQSVC_LOG_LEVEL"),
         *(({"ARQSVC_AUTOSCALE": wrong}, wrong) for wrong in ("2:1", "0:3", "1:65", "3", "a:b", "1:2:3", "1:", "١:٢")),
+        *(({"ARQSVC_TRUSTED_PROXIES": wrong}, wrong) for wrong in ("proxy", "10.0.0.1/8", "10.0.0.1,*")),
         ({"ARQSVC_LEASE_S": "6"}, "ARQSVC_LEASE_S=6 is below three heartbeats of 5 s"),
     ],
 )

@@ -109,12 +109,18 @@ let_go = _pin("unpin", "Let a job be deleted again.", pinned=False)
 async def remove(request: Request, caller: Caller) -> Response:
     """Delete a job that has ended, with its attempts, events, logs and files.
 
-    409 while it has not ended, is pinned, or another job needs it that has not ended.
+    409 while it has not ended, is pinned, or another job that has not ended needs it, or names one of its files.
     """
     job = await find_job(request, caller)
-    if not await delete([job.id], infra_of(request).storage):
+    if not await delete([job.id], caller.project, infra_of(request).storage, infra_of(request).redis):
         await job.refresh_from_db()
-        why = job.state.value if job.state not in FINAL else "pinned" if job.pinned else "needed by one that goes on"
+        why = (
+            job.state.value
+            if job.state not in FINAL
+            else "pinned"
+            if job.pinned
+            else "needed, or a file of it, by one that goes on"
+        )
         raise Conflict(f"Job {job.id} is {why} and cannot be deleted. Wait, cancel what has not ended, or unpin it.")
     return Response(status_code=204)
 

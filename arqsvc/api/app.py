@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from arqsvc.api import (
     actions,
+    audit,
     audit_log,
     batches,
     bulk,
@@ -44,6 +45,7 @@ from arqsvc.api import (
 from arqsvc.api.gate import Gate, gate_of
 from arqsvc.api.methods import on_wrong_method, refusals
 from arqsvc.api.openapi import OpenApi
+from arqsvc.api.readers import Readers
 from arqsvc.api.sites import cors
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
 from arqsvc.errors import ArqsvcError
@@ -52,6 +54,7 @@ from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.outward import open_outward
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.admission import Admission
+from arqsvc.jobs.content import sweep_on
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outlook import Outlook
@@ -156,14 +159,19 @@ async def _opened(
         )
         state.migrations, state.service, state.seen = health.Migrations(), metrics.Service(), seen
         state.outward, state.sender = outward, sender
+        state.readers = readers = Readers(hub, settings.streams_per_key)
         loops = [
             *hub.loops,
             ("submissions", queue.run),
             ("webhooks", sender.run),
             ("old answers", _forget_answers),
             ("old messages", sender.forget),
+            ("unnamed content", lambda: sweep_on(infra.storage)),
             ("last uses", gate.write_uses),
+            ("readers", readers.run),
         ]
+        if days := settings.audit_days:
+            loops.append(("old deeds", lambda: every(audit.FORGET_S, lambda: audit.forget_old(days))))
         async with supervised(loops):
             yield
 

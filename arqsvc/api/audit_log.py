@@ -23,7 +23,7 @@ class Deed(Answer):
     at: datetime
     project: str
     actor: str
-    """The name of the key or session."""
+    """The name of the key or session; `command line` for `arqsvc keys`, which needs none."""
     key_id: UUID | None
     action: str
     """The id of the operation, such as `jobs.cancel`."""
@@ -57,7 +57,9 @@ class AuditQuery(BaseModel):
 async def list_audit(request: Request, caller: Caller) -> Response:
     """List who did what in the key's project, the latest first.
 
-    Each request that changed something is there, but for submissions: a job itself says who asked for it.
+    Each request that changed something is there, and each that broke off while it might have, but for submissions: a
+    job itself says who asked for it. `detail.outcome` is `done`, or the code of what broke it off. What an operator did
+    to the project's jobs is there too. Deeds are kept for `ARQSVC_AUDIT_DAYS`.
     """
     asked = query_as(AuditQuery, request)
     if asked.project not in {None, caller.project} and not caller.may(Scope.ADMIN):

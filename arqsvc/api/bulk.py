@@ -102,6 +102,8 @@ async def bulk(request: Request, caller: Caller) -> Response:
     asked = await body_as(Bulk, request)
     if asked.action == "retry":
         caller.must(Scope.SUBMIT)
+    if asked.dry_run:
+        request.state.audit = False
     matched, sample = await _count(caller, asked)
     if not asked.dry_run and asked.expected is None:
         raise fault("/expected", "say how many jobs this is to act on; ask with dry_run first")
@@ -111,17 +113,18 @@ async def bulk(request: Request, caller: Caller) -> Response:
             "with dry_run.",
             matched=matched, expected=asked.expected,
         )  # fmt: skip
-    done = 0 if asked.dry_run else await _act(request, caller, asked)
-    request.state.audit = {**asked.model_dump(mode="json", exclude_defaults=True), "matched": matched, "done": done}
+    done = 0 if asked.dry_run else await _act(request, caller, asked, matched)
     return reply(BulkDone(
         action=asked.action, dry_run=asked.dry_run, matched=matched, exact=matched < COUNTED, done=done,
         left=0 if asked.dry_run else max(0, matched - MOST), sample=sample,
     ))  # fmt: skip
 
 
-async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
-    """Do it to all that are meant, page by page; returns to how many."""
-    queue, storage, admission = queue_of(request), infra_of(request).storage, admission_of(request)
+async def _act(request: Request, caller: Caller, asked: Bulk, matched: int) -> int:
+    """Do it to all that are meant, page by page; returns to how many. The audit log is told as it goes."""
+    told = {**asked.model_dump(mode="json", exclude_defaults=True), "matched": matched, "done": 0}
+    request.state.audit = told
+    queue, infra, admission = queue_of(request), infra_of(request), admission_of(request)
     full: JobsQuota | QueueFull | None = None
 
     async def retried(page: Sequence[UUID]) -> list[UUID]:
@@ -141,16 +144,16 @@ async def _act(request: Request, caller: Caller, asked: Bulk) -> int:
     acts: dict[Action, Callable[[Sequence[UUID]], Awaitable[Any]]] = {
         "cancel": lambda page: queue.cancel_all(page, asked.reason, asked.grace_s),
         "retry": retried,
-        "delete": lambda page: delete(page, storage),
+        "delete": lambda page: delete(page, caller.project, infra.storage, infra.redis),
         "pin": lambda page: pin(page, pinned=True),
         "unpin": lambda page: pin(page, pinned=False),
     }
-    done = 0
     async for page in _pages(caller, asked):
         came = await acts[asked.action](page)
-        done += came if isinstance(came, int) else len(came)
+        told["done"] += came if isinstance(came, int) else len(came)
         if full:
             break
+    done: int = told["done"]
     if full and not done:
         raise full
     return done

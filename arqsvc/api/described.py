@@ -9,7 +9,7 @@ from typing import get_args
 from pydantic import BaseModel
 
 from arqsvc.api.problems import error_types
-from arqsvc.contract import EventType, ProgressEvent, StateEvent, WebhookMessage
+from arqsvc.contract import DeletedEvent, EventType, ProgressEvent, StateEvent, WebhookMessage
 from arqsvc.errors import OutOfSpace, Rejected, SourceUnavailable, Throttled
 
 INTRODUCTION = """
@@ -77,7 +77,8 @@ message.
 
 A stream of `/events` says with `hello` where it begins. Where what came behind its cursor is not kept any more, or is
 more than 10,000 changes, it begins with `reset`: how many jobs are in each state, and the newest 500 that have not
-ended. A silent stream sends a comment, or a ping, each 15 s. A reader that does not read is cut off, with an event
+ended. That a job was deleted is told there with `deleted`, as it happens and once: a list that was cut off is read
+anew. A silent stream sends a comment, or a ping, each 15 s. A reader that does not read is cut off, with an event
 `cut` or the code 1013, and the last id; it goes on behind that.
 
 One WebSocket at `/events` follows many jobs. It is told `{"follow": {"jobs": {"ID": "AFTER"}}}` (an empty text begins
@@ -131,6 +132,7 @@ SIGNED = (
 WEBHOOKS = (
     Webhook("state", StateEvent),
     Webhook("progress", ProgressEvent),
+    Webhook("deleted", DeletedEvent),
     *(
         Webhook(name, WebhookMessage, f"A job is now {name.partition('.')[2]}.\n\n{SIGNED}")
         for name in get_args(EventType)

@@ -9,6 +9,7 @@ from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import STREAM, operation, reply
 from arqsvc.api.problems import on_error
+from arqsvc.api.readers import readers_of
 from arqsvc.api.sockets import SNAPSHOT, Conversation, live, place_of, tell, until_gone
 from arqsvc.api.sse import EventStream
 from arqsvc.api.tickets import admit, make_ticket
@@ -57,14 +58,18 @@ async def stream(request: Request, caller: Caller) -> Response:
     """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.
 
     The stream ends with the job; 204 when all was told before. A reader that does not read is cut off with an event
-    `cut` that says the last id.
+    `cut` that says the last id; one whose key is revoked or expires, with an event `error`. A key has at most
+    `ARQSVC_STREAMS_PER_KEY` streams open.
     """
     job = await find_job(request, caller)
     after = place_of(_after(request), job.seq)
     if job.state in FINAL and after.seq == job.seq:
         return Response(status_code=204)
-    hub = _hub(request)
-    return EventStream(hub, lambda outbox: hub.follow(outbox, job.id, after), lambda event: event.id)
+    hub, readers = _hub(request), readers_of(request)
+    readers.check(caller)
+    return EventStream(
+        lambda: readers.opened(caller), lambda outbox: hub.follow(outbox, job.id, after), lambda event: event.id
+    )
 
 
 @operation(
@@ -81,9 +86,11 @@ async def fleet(request: Request, caller: Caller) -> Response:
     """
     after = _after(request) or "now"
     cursor = Cursor.parse(after) if after not in {"now", SNAPSHOT} else None
-    wanted, hub = Wanted(caller.project, live(Following.parse(request.query_params))), _hub(request)
+    wanted = Wanted(caller.project, live(Following.parse(request.query_params)))
+    hub, readers = _hub(request), readers_of(request)
+    readers.check(caller)
     return EventStream(
-        hub,
+        lambda: readers.opened(caller),
         lambda outbox: hub.fleet.join(outbox, wanted, cursor, anew=after == SNAPSHOT),
         lambda event: event.cursor,
     )
@@ -91,21 +98,26 @@ async def fleet(request: Request, caller: Caller) -> Response:
 
 @operation("events.ticket", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False)
 async def ticket(request: Request, caller: Caller) -> Response:
-    """Make a ticket: for 60 seconds, `?ticket=` opens one event stream instead of a key, with the caller's scopes."""
+    """Make a ticket: for 60 seconds, `?ticket=` opens one event stream instead of a key, with the caller's scopes.
+
+    The stream is one of the key that made the ticket, and ends when that is revoked.
+    """
     return reply(await make_ticket(caller), 201, {"Cache-Control": "no-store"})
 
 
 async def job_socket(websocket: WebSocket) -> None:
     """The story of a job over a WebSocket; closes with 1000 after the final state."""
+    hub, readers = _hub(websocket), readers_of(websocket)
     try:
-        job = await find_job(websocket, await _reader(websocket))
+        caller = await _reader(websocket)
+        job = await find_job(websocket, caller)
         after = place_of(_after(websocket), job.seq)
+        readers.check(caller)
     except ArqsvcError as error:
         await websocket.send_denial_response(await on_error(websocket, error))
         return
-    await websocket.accept()
-    hub = _hub(websocket)
-    with hub.opened() as outbox:
+    with readers.opened(caller) as outbox:
+        await websocket.accept()
         if job.state in FINAL and after.seq == job.seq:
             outbox.ended(job.id)
         else:
@@ -115,14 +127,15 @@ async def job_socket(websocket: WebSocket) -> None:
 
 async def fleet_socket(websocket: WebSocket) -> None:
     """A WebSocket that follows the jobs, and as much of the fleet, as its client says (`sockets.Message`)."""
+    hub, readers = _hub(websocket), readers_of(websocket)
     try:
         caller = await _reader(websocket)
+        readers.check(caller)
     except ArqsvcError as error:
         await websocket.send_denial_response(await on_error(websocket, error))
         return
-    await websocket.accept()
-    hub = _hub(websocket)
-    with hub.opened(single=False) as outbox:
+    with readers.opened(caller, single=False) as outbox:
+        await websocket.accept()
         await tell(websocket, outbox, Conversation(hub, outbox, caller).hear(websocket))
 
 

@@ -1,25 +1,29 @@
-"""POST /api/v1/files: streamed uploads; GET /api/v1/files/{id}: content with Range, ETag and digest."""
+"""/api/v1/files: uploads, streamed; content with Range, ETag and digest; the list of files, and their deletion."""
 
 import base64
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 
+from arqsvc.api.bodies import query_as
+from arqsvc.api.jobs import infra_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.projects import quotas_of
 from arqsvc.api.shown import shown_file
 from arqsvc.api.uploads import Upload
-from arqsvc.contract import File
-from arqsvc.errors import NotFound
+from arqsvc.contract import File, FilePage
+from arqsvc.errors import Conflict, NotFound
 from arqsvc.infra import Infra
 from arqsvc.infra.storage import Stored
-from arqsvc.jobs.files import FileRecord, file_row, find_file
+from arqsvc.jobs.content import discard
+from arqsvc.jobs.files import FileRecord, file_row, find_file, wanted
 
 NAME = r"^([^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*)?$"
 """What `check_name` asks of a name, but for its bytes; nothing stands for another name."""
@@ -29,6 +33,17 @@ class Name(BaseModel):
     """The query of an upload."""
 
     name: str | None = Field(default=None, max_length=255, pattern=NAME, description="What to call it.")
+
+
+class FileQuery(BaseModel):
+    """Which files are meant."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    job: UUID | Literal["none"] | None = None
+    """Those that this job made; `none` for those that were uploaded."""
+    cursor: UUID | None = None
+    limit: int = Field(default=50, ge=1, le=500)
 
 
 class _Content(FileResponse):
@@ -83,10 +98,7 @@ async def named(name: str, stored: Stored, caller: Caller) -> FileRecord:
 )  # fmt: skip
 async def download(request: Request, caller: Caller) -> Response:
     """Return the content of a file; `Range` and `If-None-Match` are heeded."""
-    try:
-        file = await find_file(UUID(request.path_params["id"]), caller.project)
-    except ValueError as error:
-        raise NotFound(f"There is no file {request.path_params['id'][:60]}.") from error
+    file = await _find(request, caller)
     infra: Infra = request.app.state.infra
     path = infra.storage.path(file.sha256)
     if not path.is_file():
@@ -105,6 +117,45 @@ async def download(request: Request, caller: Caller) -> Response:
     )
 
 
+@operation("files.list", "GET", "/files", Scope.READ, {200: FilePage}, query=FileQuery)
+async def list_files(request: Request, caller: Caller) -> Response:
+    """List the project's files, the newest first: those that were uploaded, and those that jobs made."""
+    asked = query_as(FileQuery, request)
+    query = FileRecord.filter(project=caller.project)
+    if asked.job is not None:
+        query = query.filter(job_id=None if asked.job == "none" else asked.job)
+    if asked.cursor:
+        query = query.filter(id__lt=asked.cursor)
+    found = await query.order_by("-id").limit(asked.limit + 1)
+    page = found[: asked.limit]
+    cursor = str(page[-1].id) if len(found) > asked.limit else None
+    return reply(FilePage(items=[shown_file(file) for file in page], next_cursor=cursor))
+
+
+@operation("files.delete", "DELETE", "/files/{id}", Scope.CANCEL, {204: None}, errors=(404, 409))
+async def remove(request: Request, caller: Caller) -> Response:
+    """Delete a file that was uploaded. Its content is removed once nothing else names it, a day after it came.
+
+    409 while a job that has not ended names it in its parameters, and for a file that a job made: it goes with the job.
+    """
+    file = await _find(request, caller)
+    if job := file.job_id:  # type: ignore[attr-defined]
+        raise Conflict(f"File {file.id} is a result of job {job}, and goes with it: DELETE /api/v1/jobs/{job}.")
+    if await wanted([file.id], caller.project):
+        raise Conflict(f"A job that has not ended reads file {file.id} ({file.name}). Wait for it, or cancel it.")
+    await FileRecord.filter(id=file.id).delete()
+    await discard([file.sha256], infra_of(request).storage)
+    return Response(status_code=204)
+
+
+async def _find(request: Request, caller: Caller) -> FileRecord:
+    text = request.path_params["id"]
+    try:
+        return await find_file(UUID(text), caller.project)
+    except ValueError as error:
+        raise NotFound(f"There is no file {text[:60]}. GET /api/v1/files lists yours.") from error
+
+
 def _headers(file: FileRecord) -> dict[str, str]:
     """Return headers that name the content, and keep a page that a job made from acting as ours."""
     digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
@@ -117,4 +168,4 @@ def _headers(file: FileRecord) -> dict[str, str]:
     }
 
 
-OPERATIONS = (upload, download)
+OPERATIONS = (upload, list_files, download, remove)

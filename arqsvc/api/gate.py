@@ -17,7 +17,9 @@ from arqsvc.settings import Settings
 
 COOKIE = "arqsvc_session"
 GUESSES_PER_MINUTE = 60
-"""Secrets that are none, a minute of one address."""
+"""Secrets that are none, a minute of one address; who sends more is told so. A right one is let in all the same."""
+LOOKUPS_PER_MINUTE = 600
+"""Those beyond, a minute of one address; for who sends more, right or wrong, nothing is looked up for a moment."""
 USED_S = 60.0
 """Seconds for which the last use of a key is not written again."""
 GATHER_S = 1.0
@@ -36,7 +38,7 @@ class Gate:
         self._used = set[UUID]()
         self._wake = asyncio.Event()
         self._guessers = OrderedDict[str, float]()
-        """Addresses that have guessed too often: until when they are not listened to."""
+        """Addresses from which far too many guesses came: until when nothing is looked up for them."""
 
     async def pass_on(self, connection: HTTPConnection, secret: str, kind: KeyKind) -> Caller:
         """Return whose secret this is, unless it comes too often; what is left of its quota goes with the answer.
@@ -65,23 +67,26 @@ class Gate:
         return caller
 
     def refuse_guesser(self, connection: HTTPConnection) -> None:
-        """Raise what an address is told that has guessed too often, before anything is looked up.
+        """Raise what an address is told from which far too many guesses came, before anything is looked up.
 
         Raises:
-            RateLimited: it has.
+            RateLimited: they did.
         """
         if (until := self._guessers.get(address(connection))) and until > _now():
             raise _too_many_guesses(until - _now())
 
     async def note_guess(self, connection: HTTPConnection) -> None:
-        """Count a secret that is nobody's.
+        """Count a secret that was looked up and is nobody's.
 
         Raises:
             RateLimited: one too many came from there.
         """
-        spent = await self._rates.spend(f"guesses:{address(connection)}", GUESSES_PER_MINUTE)
+        of = address(connection)
+        spent = await self._rates.spend(f"guesses:{of}", GUESSES_PER_MINUTE)
         if spent and spent.left < 0:
-            _keep(self._guessers, address(connection), _now() + spent.wait_s)
+            beyond = await self._rates.spend(f"lookups:{of}", LOOKUPS_PER_MINUTE)
+            if beyond and beyond.left < 0:
+                _keep(self._guessers, of, _now() + beyond.wait_s)
             raise _too_many_guesses(spent.wait_s)
 
     def _note_use(self, kept: str, caller: Caller) -> None:

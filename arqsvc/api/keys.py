@@ -41,7 +41,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     """Submit jobs, retry them, upload files."""
     CANCEL = "cancel"
-    """Cancel, delete and pin jobs."""
+    """Cancel, delete and pin jobs; delete files."""
     OPERATE = "operate"
     """Pause, drain and purge queues; drain and stop workers."""
     ADMIN = "admin"
@@ -70,6 +70,10 @@ class KeyRecord(Model):
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(null=True)
     used_at = fields.DatetimeField(null=True)
+    parent_id = fields.UUIDField(null=True)
+    """Of a ticket: the key or session that made it, for which it stands."""
+    successor_id = fields.UUIDField(null=True)
+    """Of a key that was rotated: the key that took its place."""
 
     class Meta:
         """Table."""
@@ -119,6 +123,7 @@ async def new_secret(
     scopes: Iterable[Scope] = frozenset(Scope),
     life: timedelta | None = None,
     per_minute: int | None = None,
+    parent: UUID | None = None,
 ) -> tuple[KeyRecord, str]:
     """Make a new secret; returns what is kept of it, and the secret, which is shown this once.
 
@@ -132,6 +137,7 @@ async def new_secret(
     record = await KeyRecord.create(
         id=uuid7(), project=project, name=name, kind=kind, digest=digest(secret), prefix=secret[:PREFIX_LENGTH],
         scopes=sorted(scopes), per_minute=per_minute, created_at=now, expires_at=None if life is None else now + life,
+        parent_id=parent,
     )  # fmt: skip
     return record, secret
 
@@ -173,11 +179,13 @@ async def take_link(secret: str) -> tuple[KeyRecord, str]:
 
 
 async def take_ticket(secret: str) -> Caller | None:
-    """Use up a ticket; returns whom it stands for, or None if it is none, or none any more."""
+    """Use up a ticket; returns whose it is, or None if it is none, or none any more, or the key that made it is not."""
     found = await rows(
         """WITH used AS (DELETE FROM api_key WHERE digest = $1 AND kind = 'ticket'
-            RETURNING id, project, name, scopes, per_minute, expires_at > now() AS good)
-        SELECT id, project, name, scopes, per_minute FROM used WHERE good""",
+            RETURNING parent_id, expires_at > now() AS good)
+        SELECT key.id, key.project, key.name, key.scopes, key.per_minute
+        FROM used JOIN api_key key ON key.id = used.parent_id
+        WHERE good AND (key.expires_at IS NULL OR key.expires_at > now())""",
         [digest(secret)],
     )
     return _caller(found[0]) if found else None
@@ -191,6 +199,17 @@ async def find(digest: str, kind: KeyKind) -> Caller | None:
         [digest, kind.value],
     )
     return _caller(found[0]) if found else None
+
+
+async def no_longer_good(keys: Iterable[UUID]) -> set[UUID]:
+    """Return which of these keys and sessions have been revoked, have ended or have expired."""
+    found = await rows(
+        """SELECT asked.id FROM unnest($1::uuid[]) AS asked(id)
+        WHERE NOT EXISTS (SELECT FROM api_key key
+            WHERE key.id = asked.id AND (key.expires_at IS NULL OR key.expires_at > now()))""",
+        [list(keys)],
+    )
+    return {row["id"] for row in found}
 
 
 def _caller(row: Mapping[str, Any]) -> Caller:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from arqsvc.api.audit import note
+from arqsvc.api.audit import audited
 from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json
 from arqsvc.api.gate import authenticate, headers_of
 from arqsvc.api.idempotency import HEADER, once
@@ -106,9 +106,11 @@ class Operation:
         return self.repeatable and self.method in {"POST", "PATCH"} and not isinstance(self.body, str)
 
     async def _do(self, request: Request, caller: Caller) -> Response:
-        answer = await self.handler(request, caller)
         if self.audited and self.method != "GET":
-            await note(caller, self.name, request)
+            async with audited(caller, self.name, request):
+                answer = await self.handler(request, caller)
+        else:
+            answer = await self.handler(request, caller)
         if request.method == "HEAD" and self.answers.get(answer.status_code) == STREAM:  # its body would never end
             return Response(status_code=answer.status_code, media_type=STREAM)
         return answer

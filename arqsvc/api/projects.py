@@ -60,6 +60,7 @@ async def bound(request: Request, caller: Caller) -> Response:
     name: str = request.path_params["name"]
     if len(name) > NAME_LENGTH or "\0" in name:
         raise NotFound(f"No project is called {name[:80]!r}: a name has at most {NAME_LENGTH} characters.")
+    request.state.audit = asked.model_dump(mode="json")
     row = await set_bounds(name, asked.jobs_limit, asked.files_limit_bytes)
     return reply(Project(**_shown(name, quotas_of(request).bounds_in(row))))
 

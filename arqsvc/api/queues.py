@@ -1,5 +1,7 @@
 """Queues over HTTP: GET /api/v1/queues, and what an operator may do with one."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -47,7 +49,14 @@ async def purge(request: Request, caller: Caller) -> Response:
     """Cancel all that waits in a queue, of every project."""
     asked = await body_as(Reason, request, empty={})
     queue = _known(request)
-    return reply(QueuePurged(queue=queue, purged=await _jobs(request).purge(queue, asked.reason)))
+    why = {"reason": asked.reason} if asked.reason else {}
+    told: dict[str, Any] = {**why, "purged": 0}
+    request.state.audit, request.state.concerned = told, dict[str, dict[str, Any]]()
+    async for page in _jobs(request).purge(queue, asked.reason):
+        told["purged"] += page.total()
+        for project, jobs in page.items():  # each project sees what became of its own
+            request.state.concerned.setdefault(project, {**why, "purged": 0})["purged"] += jobs
+    return reply(QueuePurged(queue=queue, purged=told["purged"]))
 
 
 def _known(request: Request) -> str:

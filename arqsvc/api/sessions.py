@@ -10,6 +10,7 @@ from arqsvc.api.gate import COOKIE, gate_of
 from arqsvc.api.keyring import shown_key
 from arqsvc.api.keys import SESSION_LIFE, Caller, KeyKind, KeyRecord, take_link
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.readers import readers_of
 from arqsvc.contract import Key
 from arqsvc.errors import Conflict, Unauthorized
 
@@ -58,9 +59,10 @@ async def show_session(request: Request, caller: Caller) -> Response:
 
 @operation("session.close", "DELETE", "/session", None, {204: None}, errors=(409,))
 async def close_session(request: Request, caller: Caller) -> Response:
-    """Log out: the session ends, and its cookie goes. 409 for a key, which has no session."""
+    """Log out: the session ends with its streams, and its cookie goes. 409 for a key, which has no session."""
     if not await KeyRecord.filter(id=caller.id, kind=KeyKind.SESSION).delete():
         raise Conflict(f"The key {caller.name!r} is no session. `arqsvc keys revoke` ends a key.")
+    readers_of(request).look_soon()
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
     return answer

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from arqsvc.contract import Attempt, File, Job, Progress
+from arqsvc.contract import Attempt, File, Job, Progress, Submitted, Warned
 from arqsvc.contract import Need as ShownNeed
 from arqsvc.infra import Infra
 from arqsvc.jobs.files import FileRecord
+from arqsvc.jobs.move import Written
+from arqsvc.jobs.new import NewJob
 from arqsvc.jobs.progress import PROGRESS, latest_progress
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 from arqsvc.jobs.waiting import Need, needs_of
@@ -62,10 +64,26 @@ def shown_job(
         finished_at=job.finished_at,
         cancel_requested_at=job.cancel_requested_at,
         cancel_reason=job.cancel_reason,
-        needs=[ShownNeed(id=need.id, kind=need.kind, state=need.state.value) for need in needs],
+        needs=_shown_needs(needs),
         attempts=[shown_attempt(attempt) for attempt in (*attempts, *_running(job))],
         files=[shown_file(file) for file in files],
     )
+
+
+def shown_new(new: NewJob, written: Written, needs: Iterable[Need], warnings: list[Warned]) -> Submitted:
+    """Return a job as it was written just now; all of it is ours, and is not checked again."""
+    return Submitted.model_construct(
+        id=new.id, kind=new.kind, state=written.state.value, reason=None, params=dict(new.params), result=None,
+        error=None, progress=None, attempt=0, tries=new.tries, queue=new.queue, priority=new.priority,
+        tags=dict(new.tags or {}), parent_id=new.parent, submitted_by=new.submitted_by, pinned=False,
+        created_at=written.created_at, due_at=written.due_at, started_at=None, finished_at=None,
+        cancel_requested_at=None, cancel_reason=None, needs=_shown_needs(needs), attempts=[], files=[],
+        warnings=warnings,
+    )  # fmt: skip
+
+
+def _shown_needs(needs: Iterable[Need]) -> list[ShownNeed]:
+    return [ShownNeed(id=need.id, kind=need.kind, state=need.state.value) for need in needs]
 
 
 def _running(job: JobRecord) -> list[AttemptRecord]:
@@ -104,5 +122,6 @@ def shown_file(file: FileRecord) -> File:
         size_bytes=file.size_bytes,
         sha256=file.sha256,
         created_at=file.created_at,
+        job_id=file.job_id,  # type: ignore[attr-defined]
         href=f"/api/v1/files/{file.id}",
     )

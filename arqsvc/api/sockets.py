@@ -26,8 +26,17 @@ MOST_JOBS = 1_000
 """Jobs that one socket follows by their ids."""
 SNAPSHOT = "snapshot"
 """What stands for a cursor where somebody wants to begin with how things stand."""
-CODES = {Closed.TOLD: 1000, Closed.SLOW: 1013, Closed.STOPPED: 1012}
+CODES = {
+    Closed.TOLD: 1000, Closed.SLOW: 1013, Closed.STOPPED: 1012, Closed.REFUSED: 1008, Closed.NOISY: 1008
+}  # fmt: skip
 """With which code a socket is closed."""
+AT_ONCE, EACH_S = 100, 0.1
+"""Messages that a client may send at once, and seconds in which one more may come."""
+WHY = {
+    Closed.REFUSED: "The key or session was revoked, has ended or has expired.",
+    Closed.NOISY: f"More messages came than {AT_ONCE} at once and {1 / EACH_S:.0f} a second.",
+}
+"""What a socket is closed with, where the code does not say it; at most 123 bytes."""
 
 
 class Followed(BaseModel):
@@ -57,8 +66,8 @@ async def tell(
 ) -> None:
     """Send what comes into the outbox, and hear the client meanwhile; closes the socket when there is no more.
 
-    The codes are 1000 when all was told, 1012 when this process stops, and 1013, with the last id as the reason, when
-    the client does not read.
+    The codes are 1000 when all was told, 1012 when this process stops, 1013, with the last id as the reason, when the
+    client does not read, and 1008 when it may read no more or says too much.
     """
     async with task_group() as group:
         task = group.create_task(hearing)
@@ -83,7 +92,7 @@ async def _send(websocket: WebSocket, outbox: Outbox, send_s: float) -> None:
         if outbox.closed and not len(outbox):
             break
     async with asyncio.timeout(send_s):
-        await websocket.close(CODES[outbox.closed], last if outbox.closed is Closed.SLOW else None)
+        await websocket.close(CODES[outbox.closed], last if outbox.closed is Closed.SLOW else WHY.get(outbox.closed))
 
 
 async def until_gone(websocket: WebSocket, outbox: Outbox) -> None:
@@ -99,11 +108,16 @@ class Conversation:
     def __init__(self, hub: EventHub, outbox: Outbox, caller: Caller) -> None:
         self._hub, self._outbox, self._caller = hub, outbox, caller
         self._joining: asyncio.Task[None] | None = None
+        self._spent_until = 0.0
+        """When as many messages may come at once again as at the beginning."""
 
     async def hear(self, websocket: WebSocket) -> None:
         """Do what the client says until it leaves; what is wrong is told as an event of type `error`."""
         async with task_group() as group:
             while (message := await websocket.receive())["type"] != "websocket.disconnect":
+                if self._too_much():
+                    self._outbox.close(Closed.NOISY)
+                    break
                 try:
                     await self._obey(_parsed(message.get("text")), group)
                 except UNAVAILABLE:
@@ -126,6 +140,12 @@ class Conversation:
                 wanted = Wanted(self._caller.project, live(message.filter))
                 joining = self._hub.fleet.join(self._outbox, wanted, cursor, anew=anew)
                 self._joining = group.create_task(joining)
+
+    def _too_much(self) -> bool:
+        """Count a message; returns whether it is more than may come."""
+        now = asyncio.get_running_loop().time()
+        self._spent_until = max(self._spent_until, now) + EACH_S
+        return self._spent_until - now > AT_ONCE * EACH_S + EACH_S / 2
 
     def _leave(self) -> None:
         if self._joining:

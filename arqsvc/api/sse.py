@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from arqsvc.errors import Unauthorized
 from arqsvc.infra.supervise import task_group
 from arqsvc.jobs.events import Event
-from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.outbox import Closed, Outbox
 
 HEARTBEAT_S = 15.0
@@ -19,6 +20,7 @@ SEND_S = 60.0
 """Longest time for which a reader may stand still."""
 RETRY_MS = 3000
 CUT = "The stream was cut off: it was not read as fast as events came. Go on behind the last id."
+REFUSED = "The stream ends: the key or session that opened it was revoked, has ended or has expired."
 
 
 class EventStream(Response):
@@ -28,7 +30,7 @@ class EventStream(Response):
 
     def __init__(
         self,
-        hub: EventHub,
+        opened: Callable[[], AbstractContextManager[Outbox]],
         begin: Callable[[Outbox], Coroutine[Any, Any, None] | None],
         id_of: Callable[[Event], object | None],
         *,
@@ -38,20 +40,21 @@ class EventStream(Response):
         """Make a response.
 
         Args:
-            hub: where its outbox is opened.
+            opened: opens its outbox, for as long as it is read.
             begin: lets the outbox follow something; what it returns runs beside the stream.
             id_of: the place of an event in this stream; None for one behind which nobody goes on.
             send_s: seconds for which the reader may stand still.
             heartbeat_s: seconds of silence after which it is told that the stream lives.
         """
         self.status_code, self.background = 200, None
-        self._hub, self._begin, self._id_of, self._send_s, self._heartbeat_s = hub, begin, id_of, send_s, heartbeat_s
+        self._opened, self._begin, self._id_of, self._send_s = opened, begin, id_of, send_s
+        self._heartbeat_s = heartbeat_s
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell what comes until the outbox is closed."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        with self._hub.opened() as outbox:
+        with self._opened() as outbox:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with task_group() as group:
                 tasks = [group.create_task(_until_gone(receive, outbox))]
                 if beside := self._begin(outbox):
@@ -80,6 +83,8 @@ class EventStream(Response):
         if outbox.closed is Closed.SLOW:
             told = {"last_id": str(last) or None, "detail": CUT}
             body = _frame(Event(None, "cut", None, datetime.now(UTC), told), None)
+        elif outbox.closed is Closed.REFUSED:
+            body = _frame(Event(None, "error", None, datetime.now(UTC), Unauthorized(REFUSED).problem()), None)
         async with asyncio.timeout(self._send_s):
             await send({"type": "http.response.body", "body": body.encode()})
 

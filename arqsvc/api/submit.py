@@ -12,13 +12,15 @@ from arqsvc.api.idempotency import job_ids
 from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.shown import shown_job, shown_jobs
+from arqsvc.api.shown import shown_jobs, shown_new
 from arqsvc.api.submissions import Submission, admission_of, checked, known_kind, outlook_of, queues_of, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
-from arqsvc.contract import Job, Submitted
+from arqsvc.contract import Submitted
 from arqsvc.errors import ArqsvcError
 from arqsvc.jobs.admission import Wish
 from arqsvc.jobs.declare import Params
+from arqsvc.jobs.move import Written
+from arqsvc.jobs.new import NewJob
 from arqsvc.jobs.record import FINAL, JobRecord
 from arqsvc.jobs.waiting import needs_of
 
@@ -50,6 +52,8 @@ class Accepted:
     """Whether it was written for this; else it was there already, and does the same work."""
     queues: Sequence[str]
     """Its queue, and those of what it needs."""
+    written: tuple[NewJob, Written] | None = None
+    """What was written just now, where the row need not be read to know it."""
 
 
 async def accept(
@@ -69,7 +73,7 @@ async def accept(
     (came,) = await admission_of(request).submit([wish])
     if isinstance(came, ArqsvcError):
         raise came
-    return Accepted(came.job, came.new, wish.queues)
+    return Accepted(came.job, came.new, wish.queues, written=(wish.job, came.written) if came.written else None)
 
 
 async def accepted(request: Request, accepted: Accepted) -> Response:
@@ -81,14 +85,12 @@ async def accepted(request: Request, accepted: Accepted) -> Response:
         headers["Preference-Applied"] = f"wait={wait_s}"
     if not new:
         headers[DEDUPLICATED] = "true"
-    row = await JobRecord.get(id=job)
-    shown: Job
-    if new and not row.attempt and row.state not in FINAL:
-        shown = shown_job(row, await needs_of([job]) if len(queues) > 1 else ())
-    else:
-        (shown,) = await shown_jobs(infra_of(request), [row])
-    ended = row.state in FINAL
-    warnings = [] if ended else warned(outlook_of(request), {row.queue, *queues})
+    if accepted.written and wait_s is None:  # to read the row would cost a third of a submission
+        needs = await needs_of([job]) if len(queues) > 1 else ()
+        return reply(shown_new(*accepted.written, needs, warned(outlook_of(request), queues)), 202, headers)
+    (shown,) = await shown_jobs(infra_of(request), [await JobRecord.get(id=job)])
+    ended = shown.state in FINAL
+    warnings = [] if ended else warned(outlook_of(request), {shown.queue, *queues})
     answer = Submitted.model_construct(**dict(shown), warnings=warnings)
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
 

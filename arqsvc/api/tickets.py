@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from starlette.requests import HTTPConnection
 
 from arqsvc.api.gate import authenticate, gate_of
-from arqsvc.api.keys import Caller, KeyKind, KeyRecord, create_secret, take_ticket
+from arqsvc.api.keys import Caller, KeyKind, KeyRecord, new_secret, take_ticket
 from arqsvc.contract import Ticket
 from arqsvc.errors import Unauthorized
 
@@ -15,13 +15,12 @@ KEYS = frozenset({"key", "api_key", "apikey", "x-api-key", "token", "access_toke
 
 
 async def make_ticket(caller: Caller) -> Ticket:
-    """Return a new ticket: for a minute and one stream it stands for its caller."""
+    """Return a new ticket: for a minute and one stream it stands for its caller, as long as that is good."""
     now = datetime.now(UTC)
     await KeyRecord.filter(kind=KeyKind.TICKET, expires_at__lt=now).delete()
-    ticket = await create_secret(
-        KeyKind.TICKET, project=caller.project, name=caller.name, scopes=caller.scopes, life=LIFE,
-        per_minute=caller.per_minute,
-    )  # fmt: skip
+    _, ticket = await new_secret(
+        KeyKind.TICKET, project=caller.project, name=caller.name, scopes=caller.scopes, life=LIFE, parent=caller.id
+    )
     return Ticket(ticket=ticket, expires_at=now + LIFE)
 
 
@@ -44,6 +43,7 @@ async def admit(connection: HTTPConnection) -> Caller:
     if (caller := await take_ticket(secret)) is None:
         await gate.note_guess(connection)
         raise Unauthorized(
-            "This ticket was used before, is older than a minute, or is none. POST /api/v1/tickets makes a new one."
+            "This ticket was used before, is older than a minute, or is none; or the key that made it is revoked. "
+            "POST /api/v1/tickets makes a new one."
         )
     return caller

@@ -30,6 +30,8 @@ A_LANE = 8
 """Most of them to one receiver."""
 A_PROJECT = 32
 """Most of them for one project."""
+KEPT = 16
+"""Tries that are kept for projects with few under way: two whose receivers hang do not hold up a third."""
 LOOK_S = 0.25
 """Seconds between two looks for what is due, unless it is known."""
 REST_S = 0.01
@@ -82,7 +84,7 @@ class Sender:
             return []
         try:
             return await deliveries.claim(
-                free, a_lane=A_LANE, busy=self._busy, a_project=A_PROJECT, busy_projects=self._projects
+                free, a_lane=A_LANE, busy=self._busy, a_project=A_PROJECT, busy_projects=self._projects, kept=KEPT
             )
         except UNAVAILABLE as error:
             logger.warning("no webhooks are sent: the database is away", extra={"error": str(error)})

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -97,6 +98,7 @@ async def create(request: Request, caller: Caller) -> Response:
         id=uuid7(), project=caller.project, url=wanted.url, types=_once(wanted.types), secret=new_secret(),
         created_at=datetime.now(UTC),
     )  # fmt: skip
+    request.state.audit = {"webhook": str(made.id), **_told(url=made.url, types=made.types)}
     headers = {"Location": f"/api/v1/webhooks/{made.id}", **NO_STORE}
     return reply(NewWebhook(**_facts(made), secret=made.secret), 201, headers)
 
@@ -120,6 +122,7 @@ async def change(request: Request, caller: Caller) -> Response:
         values["url"] = wanted.url
     if wanted.types is not None:
         values["types"] = _once(wanted.types)
+    request.state.audit = _told(**values)
     return await _changed(found, caller, **values)
 
 
@@ -270,6 +273,12 @@ def _rotated(old: str, asked: Rotation) -> dict[str, Any]:
     return {
         "secret": new_secret(), "old_secret": old, "old_until": datetime.now(UTC) + timedelta(seconds=asked.old_valid_s)
     }  # fmt: skip
+
+
+def _told(url: str | None = None, types: list[str] | None = None) -> dict[str, Any]:
+    """Return what the audit log says of these: of an address the host, for the rest is often a secret."""
+    told = {"host": urlsplit(url).hostname if url else None, "types": types}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _facts(record: WebhookRecord) -> dict[str, Any]:

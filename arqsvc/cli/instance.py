@@ -88,7 +88,8 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
         if own_migrations() - await applied_migrations(database_url):
             await migrate(database_url)
         await stack.enter_async_context(_worker(settings))
-        url = await stack.enter_async_context(serving(create_app(settings, kinds), listening))
+        app = create_app(settings, kinds)
+        url = await stack.enter_async_context(serving(app, listening, trusted=settings.trusted_proxies))
         before = Instance.of(settings.state_dir)
         instance = Instance(
             url=url,
@@ -102,8 +103,13 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
 
 
 @asynccontextmanager
-async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str]:
+async def serving(app: Starlette, listening: socket.socket, *, trusted: str = "") -> AsyncIterator[str]:
     """Serve an application on a socket for the block, once it has started; yields its address.
+
+    Args:
+        app: the application.
+        listening: where it is reached.
+        trusted: proxies that are believed who asks, and by which scheme: addresses and networks, or `*`.
 
     Raises:
         CannotStart: what the application needs cannot be opened.
@@ -114,6 +120,8 @@ async def serving(app: Starlette, listening: socket.socket) -> AsyncIterator[str
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=trusted,
         timeout_graceful_shutdown=SHUTDOWN_S,
         http=_Connection,
         ws="auto",

@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 
 import click
 
-from arqsvc.api.keyring import find_key, keys_of, remove, replace, shown_key, shown_new_key
+from arqsvc.api.audit import DONE, write
+from arqsvc.api.keyring import facts, find_key, keys_of, remove, replace, shown_key, shown_new_key
 from arqsvc.api.keys import LINK_LIFE, KeyKind, KeyRecord, Scope, create_secret, new_secret
 from arqsvc.cli.database import open_database
 from arqsvc.cli.instance import Instance
 from arqsvc.settings import Settings
 
 MOST_LISTED = 1000
+ACTOR = "command line"
+"""Who does in the audit log what is done here."""
 COLUMNS = ("id", "prefix", "project", "name", "scopes", "a minute", "created", "expires", "used")
 
 
@@ -30,6 +33,7 @@ async def create(
         made = await new_secret(
             KeyKind.KEY, project=project, name=name, scopes=map(Scope, scopes), life=life, per_minute=per_minute
         )
+        await _note("keys.create", made[0], made[0])
     _print_new(*made, as_json)
     return 0
 
@@ -58,6 +62,7 @@ async def revoke(settings: Settings, named: str, as_json: bool) -> int:
     async with open_database(settings):
         key = await find_key(named)
         await remove(key)
+        await _note("keys.revoke", key, key)
     click.echo(shown_key(key).model_dump_json() if as_json else f"{key.id} {key.name} of {key.project} is revoked")
     return 0
 
@@ -65,7 +70,9 @@ async def revoke(settings: Settings, named: str, as_json: bool) -> int:
 async def rotate(settings: Settings, named: str, overlap: timedelta, as_json: bool) -> int:
     """Make a key in the place of another and print its secret."""
     async with open_database(settings):
-        made = await replace(await find_key(named), overlap.total_seconds())
+        old = await find_key(named)
+        made = await replace(old, overlap.total_seconds())
+        await _note("keys.rotate", old, made[0], overlap_s=overlap.total_seconds())
     _print_new(*made, as_json)
     return 0
 
@@ -81,6 +88,12 @@ async def link(settings: Settings, project: str, scopes: Iterable[str], as_json:
     url = f"{address.rstrip('/')}/login#t={token}"
     click.echo(json.dumps({"url": url, "expires_in_s": LINK_LIFE.total_seconds()}) if as_json else url)
     return 0
+
+
+async def _note(action: str, target: KeyRecord, of: KeyRecord, **how: float) -> None:
+    """Write into the audit log of the key's project what was done here."""
+    detail = {**facts(of), **how, "outcome": DONE}
+    await write(ACTOR, None, action, target.id, {of.project: detail})
 
 
 def _print_new(key: KeyRecord, secret: str, as_json: bool) -> None:

@@ -80,7 +80,8 @@ async def api(settings: Settings) -> int:
     """Run the API until SIGTERM or Ctrl-C."""
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop, listening_on(settings.host, settings.port) as listening:
-        async with serving(create_app(settings, load_params(settings.other_families)), listening) as address:
+        app = create_app(settings, load_params(settings.other_families))
+        async with serving(app, listening, trusted=settings.trusted_proxies) as address:
             settle()
             click.echo(f"arqsvc {__version__} API at {address}")
             sys.stdout.flush()

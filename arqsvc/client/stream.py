@@ -29,7 +29,7 @@ async def follow(http: httpx.AsyncClient, path: str) -> AsyncIterator[dict[str, 
                     patience.heard()
                     if event is not None:
                         last, told = event
-                        if told["type"] == "cut":  # read too slowly; it goes on behind the last
+                        if told["type"] in {"cut", "error"}:  # it goes on behind the last, or is told why not
                             continue
                         state = told["data"].get("state", state)
                         yield told

@@ -4,7 +4,7 @@ Members may be added in later versions; a reader ignores those that it does not 
 """
 
 from arqsvc.contract.answer import Answer, Fault, Health, Problem
-from arqsvc.contract.events import Event, Notice, ProgressEvent, StateChange, StateEvent, Ticket
+from arqsvc.contract.events import DeletedEvent, Deletion, Event, Notice, ProgressEvent, StateChange, StateEvent, Ticket
 from arqsvc.contract.jobs import (
     Attempt,
     AttemptList,
@@ -13,6 +13,7 @@ from arqsvc.contract.jobs import (
     Count,
     File,
     FileList,
+    FilePage,
     Job,
     JobCounts,
     JobPage,
@@ -51,6 +52,8 @@ __all__ = [
     "Batch",
     "BatchItem",
     "Count",
+    "DeletedEvent",
+    "Deletion",
     "Delivery",
     "DeliveryPage",
     "DeliveryTry",
@@ -59,6 +62,7 @@ __all__ = [
     "Fault",
     "File",
     "FileList",
+    "FilePage",
     "Health",
     "Job",
     "JobCounts",

@@ -13,14 +13,15 @@ class Event(Answer):
 
     id: str
     """Its place in the job's story, such as `3` or `3.17`."""
-    type: Literal["state", "progress"]
+    type: Literal["state", "progress", "deleted"]
+    """`deleted` is told on streams of all jobs alone, to those who follow then."""
     job_id: UUID
     kind: str
     queue: str
     tags: dict[str, str] | None
     ts: datetime
     cursor: str | None
-    """Its place among the changes of all jobs, such as `7312-40`; progress has none."""
+    """Its place among the changes of all jobs, such as `7312-40`; `progress` and `deleted` have none."""
     data: dict[str, Any]
 
 
@@ -31,7 +32,8 @@ class Notice(Answer):
     type: Literal["hello", "reset", "cut", "error"]
     """`hello`: the stream begins at `cursor`. `reset`: it goes on at `cursor`; `data` is how the jobs stand: how many
     are in each state (`counts`), and the newest 500 that have not ended (`jobs`). `cut`: it ends, because it was not
-    read, and goes on behind `last_id`. `error`: what a client said on a socket was refused; `data` is the problem."""
+    read, and goes on behind `last_id`. `error`: what a client said on a socket was refused, or a stream of Server-Sent
+    Events ends because its key is no longer good; `data` is the problem."""
     job_id: UUID | None
     kind: None
     queue: None
@@ -80,6 +82,26 @@ class ProgressEvent(Answer):
     ts: datetime
     cursor: str | None
     data: Progress
+
+
+class Deletion(Answer):
+    """A job as it was."""
+
+    state: JobState
+
+
+class DeletedEvent(Answer):
+    """A job was deleted, and is to be shown no more. Told to those who follow all jobs then, and not again."""
+
+    id: str
+    type: Literal["deleted"]
+    job_id: UUID
+    kind: str
+    queue: str
+    tags: dict[str, str] | None
+    ts: datetime
+    cursor: None
+    data: Deletion
 
 
 class Ticket(Answer):

@@ -52,6 +52,8 @@ class File(Answer):
     size_bytes: int
     sha256: str
     created_at: datetime
+    job_id: UUID | None
+    """The job that made it; null for one that was uploaded."""
     href: str
     """Where its content is."""
 
@@ -211,6 +213,14 @@ class FileList(Answer):
     """All files of a job, by name."""
 
     items: list[File]
+
+
+class FilePage(Answer):
+    """Files of the project, the newest first."""
+
+    items: list[File]
+    next_cursor: str | None
+    """`cursor` of the page behind this one; null on the last."""
 
 
 class LogLine(Answer):

@@ -257,6 +257,18 @@ async def transaction() -> AsyncIterator[None]:
             _transaction.reset(token)
 
 
+@asynccontextmanager
+async def alone(lock: int) -> AsyncIterator[bool]:
+    """Say whether no other process is in a block under this lock, and let none in meanwhile; a dead one holds none."""
+    async with Tortoise.get_connection("default").acquire_connection() as connection:
+        first = bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock))
+        try:
+            yield first
+        finally:
+            if first:
+                await connection.execute("SELECT pg_advisory_unlock($1)", lock)
+
+
 async def rows(sql: str, values: Sequence[Any] = ()) -> Sequence[Mapping[str, Any]]:
     """Run one statement that finds its rows by index; it begins with WITH or SELECT, so that Tortoise hands them on."""
     if connection := _transaction.get():

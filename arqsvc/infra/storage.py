@@ -22,6 +22,8 @@ from arqsvc.errors import CannotStart, OutOfSpace
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
+PARTS = 256
+"""Folders among which content is spread."""
 INCOMING_S = 86_400
 """Seconds after which a file that never became whole is removed."""
 DISCARD_S = 86_400.0
@@ -105,16 +107,29 @@ class Storage:
         with disk_errors(self.folder):
             return await asyncio.to_thread(self._adopt, path, sha256)
 
-    async def discard(self, sha256: str) -> bool:
-        """Remove content that nothing names, unless it was stored, or named anew, within the last day."""
-        return await asyncio.to_thread(self._discard, self.path(sha256))
+    async def discard(self, sha256: str, age_s: float = DISCARD_S) -> bool:
+        """Remove content that nothing names, unless it was stored, or named anew, within so many seconds."""
+        return await asyncio.to_thread(self._discard, self.path(sha256), age_s)
 
-    def _discard(self, path: Path) -> bool:
+    def _discard(self, path: Path, age_s: float) -> bool:
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - DISCARD_S:
+            if path.stat().st_mtime < time.time() - age_s:
                 path.unlink()
                 return True
         return False
+
+    async def untouched(self, part: int, age_s: float = DISCARD_S) -> list[str]:
+        """Return the content of one of the `PARTS` folders that was stored, or named anew, longer ago than this."""
+        return await asyncio.to_thread(self._untouched, self.folder / "sha256" / f"{part:02x}", age_s)
+
+    def _untouched(self, folder: Path, age_s: float) -> list[str]:
+        before, found = time.time() - age_s, []
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if entry.stat().st_mtime < before:
+                        found.append(entry.name)
+        return found
 
     def named(self, sha256: str) -> None:
         """Note that content that is there will be named by another file."""

@@ -12,6 +12,7 @@ from arqsvc.errors import ArqsvcError
 from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs import ledger
 from arqsvc.jobs.dedupe import Dedupe, Mode, hold, others_of, stands_for_it
+from arqsvc.jobs.move import Written
 from arqsvc.jobs.new import NewJob, insert
 from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
@@ -44,6 +45,8 @@ class Submitted:
     job: UUID
     new: bool
     """Whether this request has written it, now or before; else it is another one that does the same work."""
+    written: Written | None = None
+    """How it was written just now, where it was the only one."""
 
 
 class Admission:
@@ -70,9 +73,9 @@ class Admission:
                     came.append(Submitted(wish.job.id, new=True))
             except ArqsvcError as error:
                 came.append(error)
-        if len(new) == 1:
-            await self.queue.write(new[0])
-        elif new:
+        if len(wishes) == len(new) == 1:
+            return [Submitted(wishes[0].job.id, new=True, written=await self.queue.write(new[0]))]
+        if new:
             await self.queue.write_all(new)
         return came
 

@@ -145,7 +145,8 @@ class Params(_Message):
     def shared(self) -> str | None:
         """Return a key: jobs of this kind and key that run at the same time share one run; by default None, never.
 
-        A run that is shared must not depend on whose job it is, and none of its results may be somebody's secret.
+        A run that is shared must not depend on whose job it is, and none of its results may be somebody's secret: jobs
+        of all projects share it. What it logs stands in the log of each of them, so no line may say whose job it is.
         """
         return None
 

@@ -29,6 +29,10 @@ LEASE_S = 45.0
 """Seconds after which a claim runs out; a try takes less."""
 FAILING_S = 5 * DAY
 """Seconds without one success after which a webhook whose message was given up is disabled."""
+LOOKED = 1_000
+"""Messages that are due up to which a claim looks at these alone; where there are more, at each lane."""
+NEWCOMER = 4
+"""Tries of a project under way up to which it gets what is kept for those that have few."""
 LOG_LENGTH = 50
 """Tries of a message that its log keeps, the latest."""
 KEPT_S = 30 * DAY
@@ -67,19 +71,26 @@ class Try:
     """Whether the receiver wants no more, ever."""
 
 
-_CLAIM = """WITH RECURSIVE lanes AS (
-    (SELECT lane FROM webhook_delivery WHERE state = 'pending' ORDER BY lane LIMIT 1)
+_CLAIM = f"""WITH RECURSIVE oldest AS MATERIALIZED (
+    SELECT lane FROM webhook_delivery WHERE state = 'pending' AND due_at <= now() ORDER BY due_at LIMIT {LOOKED}
+), walked AS (
+    (SELECT lane FROM webhook_delivery WHERE state = 'pending' AND (SELECT count(*) FROM oldest) = {LOOKED}
+        ORDER BY lane LIMIT 1)
     UNION ALL
-    SELECT (SELECT lane FROM webhook_delivery WHERE state = 'pending' AND lane > lanes.lane ORDER BY lane LIMIT 1)
-    FROM lanes WHERE lanes.lane IS NOT NULL
-), due AS (
-    SELECT id FROM (
-        SELECT one.*, row_number() OVER (PARTITION BY project ORDER BY due_at) AS place FROM lanes, LATERAL (
+    SELECT (SELECT lane FROM webhook_delivery WHERE state = 'pending' AND lane > walked.lane ORDER BY lane LIMIT 1)
+    FROM walked WHERE walked.lane IS NOT NULL
+), lanes AS (SELECT lane FROM oldest UNION SELECT lane FROM walked), placed AS (
+    SELECT id, due_at, coalesce(($5::jsonb->>project)::int, 0)
+            + row_number() OVER (PARTITION BY project ORDER BY due_at) AS place
+        FROM lanes, LATERAL (
             SELECT id, project, due_at FROM webhook_delivery
             WHERE state = 'pending' AND lane = lanes.lane AND due_at <= now() ORDER BY due_at
             LIMIT least($1, greatest(0, $2 - coalesce(($3::jsonb->>lanes.lane)::int, 0))) FOR UPDATE SKIP LOCKED
         ) one
-    ) placed WHERE place <= $4 - coalesce(($5::jsonb->>project)::int, 0) ORDER BY due_at LIMIT $1
+), due AS (
+    SELECT id FROM (SELECT id, place, row_number() OVER (ORDER BY place, due_at) AS turn FROM placed WHERE place <= $4)
+        ranked
+    WHERE turn <= CASE WHEN place <= {NEWCOMER} THEN $1 ELSE $1 - $7 END
 ), claimed AS (
     UPDATE webhook_delivery SET due_at = now() + make_interval(secs => $6) FROM due
     WHERE webhook_delivery.id = due.id RETURNING webhook_delivery.*
@@ -93,9 +104,11 @@ FROM claimed LEFT JOIN webhook ON webhook.id = claimed.webhook_id
 
 
 async def claim(
-    most: int, *, a_lane: int, busy: Mapping[str, int], a_project: int, busy_projects: Mapping[str, int]
+    most: int, *, a_lane: int, busy: Mapping[str, int], a_project: int, busy_projects: Mapping[str, int], kept: int
 ) -> list[Delivery]:
     """Return messages that are due, for this process to try within `LEASE_S`.
+
+    First come those of projects of which the fewest are being tried, and among them the oldest.
 
     Args:
         most: how many, in all.
@@ -103,8 +116,9 @@ async def claim(
         busy: how many of each lane it tries now.
         a_project: how many of one project it may try at a time.
         busy_projects: how many of each project it tries now.
+        kept: how many of `most` are for projects that have no more than `NEWCOMER` under way.
     """
-    found = await rows(_CLAIM, [most, a_lane, json.dumps(busy), a_project, json.dumps(busy_projects), LEASE_S])
+    found = await rows(_CLAIM, [most, a_lane, json.dumps(busy), a_project, json.dumps(busy_projects), LEASE_S, kept])
     return [
         Delivery(
             row["id"], row["project"], row["lane"], row["type"], json.loads(row["body"]), row["url"],

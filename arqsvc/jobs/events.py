@@ -9,7 +9,7 @@ an emptied Redis delays it and loses none.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -104,7 +104,7 @@ class Event:
     """One thing that happened to a job; or, without one, that is to be said of the stream itself."""
 
     id: EventId | Cursor | None
-    type: Literal["state", "progress", "hello", "reset", "cut", "error"]
+    type: Literal["state", "progress", "deleted", "hello", "reset", "cut", "error"]
     job_id: UUID | None
     ts: datetime
     data: Mapping[str, Any]
@@ -161,8 +161,32 @@ def announce(pipe: Any, moved: Sequence[Moved]) -> None:
         tell(pipe, [(str(job.id), job.seq, None) for job in moved[first : first + ENTRY]])
 
 
-def tell(pipe: Any, news: Sequence[tuple[str, int, Any]]) -> None:
-    """Add one entry to the stream: of each job its id, its `seq`, and a piece of progress or None for a new row."""
+def announce_deleted(pipe: Any, gone: Sequence[Mapping[str, Any]]) -> None:
+    """Tell who follows the fleet that these jobs are gone: rows with `id, state, seq`, and `ABOUT`.
+
+    No row tells of it: it is heard from the stream or not at all.
+    """
+    told = ("project", "kind", "queue", "tags", "parent_id", "submitted_by", "state")
+    for first in range(0, len(gone), ENTRY):
+        tell(pipe, [
+            (str(row["id"]), row["seq"], None, {
+                **{name: row[name] for name in told}, "created_at": row["created_at"].isoformat(),
+            })
+            for row in gone[first : first + ENTRY]
+        ])  # fmt: skip
+
+
+def deleted(job: UUID, seq: int, gone: Mapping[str, Any]) -> Event:
+    """Return what `announce_deleted` told of a job as an event: behind its last change, and without a cursor."""
+    what = about({**gone, "created_at": datetime.fromisoformat(gone["created_at"])})
+    return Event(EventId(seq + 1), "deleted", job, datetime.now(UTC), {"state": gone["state"]}, what)
+
+
+def tell(pipe: Any, news: Sequence[tuple[Any, ...]]) -> None:
+    """Add one entry to the stream: of each job its id, its `seq`, and a piece of progress or None for a new row.
+
+    Behind that stands what was known of a job that is deleted.
+    """
     pipe.xadd(STREAM, {"j": to_json(news)}, maxlen=STREAM_LENGTH)
 
 

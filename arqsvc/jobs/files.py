@@ -12,9 +12,9 @@ from tortoise.models import Model
 from uuid6 import uuid7
 
 from arqsvc.errors import InvalidParams, NotFound
-from arqsvc.infra.db import rows
+from arqsvc.infra.db import searched
 from arqsvc.infra.storage import Stored
-from arqsvc.jobs.record import JobRecord
+from arqsvc.jobs.record import FINAL, JobRecord, State
 
 MEDIA_TYPES = {
     ".gb": "text/x-genbank",
@@ -28,6 +28,14 @@ MEDIA_TYPES = {
 }
 
 _PLAIN_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*")
+
+
+class _IndexWhereUnset(Index):
+    """An index of those rows in which a column is NULL."""
+
+    def __init__(self, *, fields: tuple[str, ...], name: str, column: str) -> None:
+        super().__init__(fields=fields, name=name)
+        self.extra = f' WHERE "{column}" IS NULL'
 
 
 class FileRecord(Model):
@@ -51,7 +59,8 @@ class FileRecord(Model):
         unique_together = (("job", "name"),)
         indexes = (
             Index(fields=("sha256",), name="file_content"),
-            Index(fields=("project", "size_bytes"), name="file_usage"),
+            Index(fields=("project", "id", "size_bytes"), name="file_usage"),
+            _IndexWhereUnset(fields=("project", "id"), name="file_uploaded", column="job_id"),
         )
 
 
@@ -83,14 +92,25 @@ def file_row(name: str, stored: Stored) -> dict[str, Any]:
     }
 
 
-async def named_no_more(contents: Collection[str]) -> list[str]:
-    """Return those of these contents, by their SHA-256, that no file names."""
-    found = await rows(
-        """SELECT content.sha256 FROM unnest($1::text[]) AS content(sha256)
-        WHERE NOT EXISTS (SELECT FROM file WHERE file.sha256 = content.sha256)""",
-        [list(contents)],
+_OPEN = " UNION ALL ".join(
+    f"SELECT params FROM job WHERE state = '{state.value}' AND project = $2" for state in State if state not in FINAL
+)
+
+
+async def wanted(files: Collection[UUID], project: str) -> set[UUID]:
+    """Return those of these files that a job of the project which has not ended names in its parameters.
+
+    Looked for in each member of the parameters, and in each item of one that is a list.
+    """
+    if not files:
+        return set()
+    found = await searched(
+        f"""SELECT DISTINCT file.id FROM ({_OPEN}) open
+        CROSS JOIN jsonb_path_query(open.params, '$.*[*]') AS value
+        JOIN unnest($1::text[]) AS file(id) ON file.id = value #>> '{{}}'""",
+        [list(map(str, files)), project],
     )
-    return [row["sha256"] for row in found]
+    return {UUID(row["id"]) for row in found}
 
 
 async def find_file(file: UUID, project: str) -> FileRecord:

@@ -2,7 +2,8 @@
 
 Transactions end in another order than they begin in. A change is told once no older transaction is open, so that none
 comes behind one that stands after it; a transaction that stays open delays the story, and leaves no gap in it. Progress
-goes along between the changes, at most four times a second of each job.
+goes along between the changes, at most four times a second of each job; so does that a job was deleted, to those who
+follow then.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from arqsvc.infra.db import UNAVAILABLE, rows
-from arqsvc.jobs.events import ABOUT, LARGEST, LOOK_S, About, Cursor, Event, about, change
+from arqsvc.jobs.events import ABOUT, LARGEST, LOOK_S, About, Cursor, Event, about, change, deleted
 from arqsvc.jobs.outbox import Closed, Outbox
 from arqsvc.jobs.progress import PROGRESS_S, progress_event
 from arqsvc.jobs.record import FINAL
@@ -49,6 +50,7 @@ class Fleet:
         self._followers: dict[Outbox, tuple[Wanted, Cursor]] = {}
         """What each wants, and behind which cursor: where it had come to by itself."""
         self._progress: dict[UUID, tuple[int, Mapping[str, Any]]] = {}
+        self._lost: list[Event] = []
         self._known: dict[UUID, tuple[About, int]] = {}
         self._progress_at = 0.0
         self._wake = asyncio.Event()
@@ -58,6 +60,13 @@ class Fleet:
         if self._followers:
             if entry is not None:
                 self._progress[job] = seq, entry
+            self._wake.set()
+
+    def lost(self, job: UUID, seq: int, gone: Mapping[str, Any]) -> None:
+        """Take in that a job was deleted: told behind the changes that are being read, which may still name it."""
+        if self._followers:
+            self._progress.pop(job, None)
+            self._lost.append(deleted(job, seq, gone))
             self._wake.set()
 
     async def join(self, outbox: Outbox, wanted: Wanted, after: Cursor | None, *, anew: bool = False) -> None:
@@ -105,13 +114,15 @@ class Fleet:
             if not self._followers or self._position is None:
                 self._position = None
                 self._progress.clear()
+                self._lost.clear()
                 self._wake.clear()
                 await self._wake.wait()
                 continue
             self._wake.clear()
             page = await _page(self._position)
             self._position = page.end
-            for event in page.events:
+            lost, self._lost = self._lost, []
+            for event in (*page.events, *lost):
                 self._hand_on(event)
             await self._hand_on_progress()
             if len(page.events) == PAGE:

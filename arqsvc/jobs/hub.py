@@ -122,9 +122,14 @@ class EventHub:
             for _, entries in found or ():
                 for self._last, fields in entries:
                     for news in from_json(fields[b"j"]):
-                        self._heard(UUID(news[0]), news[1], news[2])
+                        self._heard(UUID(news[0]), *news[1:])
 
-    def _heard(self, job: UUID, seq: int, entry: Mapping[str, Any] | None) -> None:
+    def _heard(
+        self, job: UUID, seq: int, entry: Mapping[str, Any] | None, gone: Mapping[str, Any] | None = None
+    ) -> None:
+        if gone:  # who followed it alone was told its end, and follows it no more
+            self.fleet.lost(job, seq, gone)
+            return
         self.fleet.heard(job, seq, entry)
         followed = self._jobs.get(job)
         if followed is None:

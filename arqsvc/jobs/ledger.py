@@ -302,6 +302,14 @@ async def purge(queue: str, reason: str | None, limit: int = 500) -> list[Moved]
     )  # fmt: skip
 
 
+async def by_project(jobs: Sequence[UUID]) -> dict[str, int]:
+    """Return how many of these jobs are of which project."""
+    found = await rows(
+        "SELECT project, count(*) AS n FROM job WHERE id = ANY($1::uuid[]) GROUP BY project", [list(jobs)]
+    )
+    return {row["project"]: row["n"] for row in found}
+
+
 async def ask_cancel(jobs: Sequence[UUID], reason: str | None = None, grace_s: float | None = None) -> list[UUID]:
     """Note on running jobs that they are to be cancelled; returns those that run.
 

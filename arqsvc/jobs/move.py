@@ -7,6 +7,7 @@ them are freed: once all that a job needs has succeeded it is queued; it ends wi
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,14 @@ class Moved:
     dispatch: int
     place: float
     """Where it stands in its queue, the least first; see `places.py`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Moved):
+    """A job that is new."""
+
+    created_at: datetime
+    due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +108,14 @@ freed AS (
 
 
 async def move(update: str, *values: Any, first: str = "", also: str = "") -> list[Moved]:
-    """Run one UPDATE or INSERT of jobs that ends none of them; `first` and `also` are CTEs before and behind it."""
+    """Run one UPDATE of jobs that ends none of them; `first` and `also` are CTEs before and behind it."""
     return [_moved(row) for row in await rows(_begun(update, _MOVED, first, also), values)]
+
+
+async def write(insert: str, *values: Any, first: str = "", also: str = "") -> list[Written]:
+    """Run one INSERT of jobs, as `move` does."""
+    found = await rows(_begun(insert, f"{_MOVED}, created_at, due_at", first, also), values)
+    return [Written(**{**row, "state": _STATES[row["state"]]}) for row in found]
 
 
 async def end(update: str, *values: Any, first: str = "", also: str = "") -> list[Moved]:

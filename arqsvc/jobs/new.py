@@ -14,7 +14,7 @@ from uuid6 import uuid7
 from arqsvc.infra.trace import traceparent
 from arqsvc.jobs.declare import Limit, Params
 from arqsvc.jobs.limits import stored
-from arqsvc.jobs.move import Moved, move
+from arqsvc.jobs.move import Written, write
 from arqsvc.jobs.places import placed
 
 KEY_LENGTH = 255
@@ -139,14 +139,14 @@ _NEW = """SELECT * FROM jsonb_to_recordset($1::jsonb) AS job(id uuid, project te
         AS state) state"""
 
 
-async def insert(jobs: Sequence[NewJob]) -> list[Moved]:
+async def insert(jobs: Sequence[NewJob]) -> list[Written]:
     """Write new jobs: `queued`; `blocked` where they need others; `scheduled` where they are to wait.
 
     Returns:
         Those that were not there before.
     """
     again = any(job.again for job in jobs)
-    return await move(
+    return await write(
         f"""INSERT INTO job (id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,
             tags, dedupe, webhook, parent_id, submitted_by, trace, dispatch, seq, created_at, queued_at, place, due_at)
         SELECT id, project, kind, queue, state, params, tries, priority, shared, limits, timeout_s,

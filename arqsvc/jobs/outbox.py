@@ -20,6 +20,10 @@ class Closed(Enum):
     """All that it follows has ended."""
     SLOW = "slow"
     """It did not read."""
+    REFUSED = "refused"
+    """It may read no more."""
+    NOISY = "noisy"
+    """It said too much."""
     STOPPED = "stopped"
     """This process stops, or it has left."""
 
@@ -77,9 +81,9 @@ class Outbox:
             self.close(Closed.TOLD)
 
     def close(self, why: Closed) -> None:
-        """Take in no more; what waits is told, unless the reader is too slow."""
+        """Take in no more; what waits is told, unless the reader is too slow, or may not be told."""
         self.closed = self.closed or why
-        if why is Closed.SLOW:
+        if why in {Closed.SLOW, Closed.REFUSED}:
             self._waiting.clear()
             self._latest.clear()
         self._wake.set()

@@ -5,8 +5,8 @@ waits there while it is empty. What it took and could not claim in the ledger it
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from arqsvc.jobs import ledger, limits, waiting
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.events import announce
 from arqsvc.jobs.lease import forget_dead_workers
-from arqsvc.jobs.move import Moved
+from arqsvc.jobs.move import Moved, Written
 from arqsvc.jobs.new import AS_ITS_KIND_SAYS, NewJob, Options, insert, new_jobs, routed
 from arqsvc.jobs.queues import Modes, count_flow, set_mode
 from arqsvc.jobs.record import FINAL, JobRecord, QueueMode, State
@@ -77,7 +77,8 @@ class JobQueue:
         """
         jobs = self.new_jobs(params, project, options)
         await self.check_open(job.queue for job in jobs)
-        return await self.write(jobs)
+        await self.write(jobs)
+        return jobs[-1].id
 
     async def submit_all(
         self, batch: Sequence[Params], *, project: str, options: Options = AS_ITS_KIND_SAYS
@@ -98,14 +99,16 @@ class JobQueue:
         """Return a job and, before it, all that it needs, see `new.py`."""
         return new_jobs(params, project, options, self._routes, ids)
 
-    async def write(self, jobs: Sequence[NewJob]) -> UUID:
-        """Write a job and, before it, all that it needs, and queue them; returns its id.
+    async def write(self, jobs: Sequence[NewJob]) -> Written | None:
+        """Write a job and, before it, all that it needs, and queue them; returns how it was written.
+
+        Returns None where the same request had written it before.
 
         Whether their queues take in new jobs was looked at before, see `check_open`.
         """
-        await self._new(jobs)
+        written = await self._new(jobs)
         self.log_submitted(jobs)
-        return jobs[-1].id
+        return written
 
     async def write_all(self, batch: Sequence[Sequence[NewJob]], *, at_once: bool = False) -> None:
         """Write many jobs, each with all that it needs, in few statements, as `write` does.
@@ -142,10 +145,12 @@ class JobQueue:
         for job in jobs:
             logger.info("job submitted", extra={"job_id": job.id, "kind": job.kind, "queue": job.queue})
 
-    async def _write_new(self, submitted: Sequence[Sequence[NewJob]]) -> list[None]:
-        """Write what several submitted, each a job with all that it needs, and queue it."""
-        await self.deliver(await insert([job for jobs in submitted for job in jobs]))
-        return [None] * len(submitted)
+    async def _write_new(self, submitted: Sequence[Sequence[NewJob]]) -> list[Written | None]:
+        """Write what several submitted, each a job with all that it needs, and queue it; returns how."""
+        written = await insert([job for jobs in submitted for job in jobs])
+        await self.deliver(written)
+        by_id = {job.id: job for job in written}
+        return [by_id.get(jobs[-1].id) for jobs in submitted]
 
     async def cancel(self, job: UUID, reason: str | None = None, grace_s: float | None = None) -> None:
         """Cancel a waiting job at once; ask the worker of a running one to end it.
@@ -197,15 +202,18 @@ class JobQueue:
         async with best_effort("news wait for the worker's next look"):
             await self.redis.publish(NEWS, to_json([None, None, None]))
 
-    async def purge(self, queue: str, reason: str | None = None) -> int:
-        """Cancel all that waits in a queue, and what only that needed; returns how many jobs of the queue."""
+    async def purge(self, queue: str, reason: str | None = None) -> AsyncIterator[Counter[str]]:
+        """Cancel all that waits in a queue, and what only that needed; yields, page by page, how many of which project.
+
+        Counted are the jobs of the queue.
+        """
         purged = 0
         while moved := await ledger.purge(queue, reason, PAGE):
-            waited = [job for job in moved if job.queue == queue]
+            waited = [job.id for job in moved if job.queue == queue]
+            yield Counter(await ledger.by_project(waited))
             purged += len(waited)
             await self.called_off(moved)
         logger.info("queue purged", extra={"queue": queue, "jobs": purged})
-        return purged
 
     async def let_go(self, jobs: Iterable[Moved]) -> None:
         """Cancel what these jobs needed, if they have ended without it and nobody else waits for it."""

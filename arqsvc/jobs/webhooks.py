@@ -116,6 +116,7 @@ class DeliveryRecord(Model):
         indexes = (
             Index(fields=("project", "id"), name="webhook_delivery_project"),
             PartialIndex(fields=("lane", "due_at"), name="webhook_delivery_pending", condition={"state": "pending"}),
+            PartialIndex(fields=("due_at", "lane"), name="webhook_delivery_due", condition={"state": "pending"}),
         )
 
 

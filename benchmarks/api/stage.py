@@ -87,7 +87,7 @@ async def stage(concurrency: int = 64, *, working: bool = True, log_level: str =
             key = await create_secret(KeyKind.KEY, project=PROJECT, name="bench")
         settings = Settings.read(
             {}, state_dir=folder / "state", redis_url=redis_url, database_url=database_url, concurrency=concurrency,
-            port=0, log_level=log_level, log_file=folder / "service.log", requests_per_minute=0,
+            port=0, log_level=log_level, log_file=folder / "service.log", requests_per_minute=0, streams_per_key=0,
         )  # fmt: skip
         environment, address = servers.environment(settings), folder / "address"
         command = [sys.executable, "-m", "benchmarks.api.stage"]

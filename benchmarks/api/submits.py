@@ -39,7 +39,11 @@ CONNECTIONS = (8, 32)
 LIMIT_S = 60.0
 BATCH = 500
 PARAMS = {"turns": 1, "pause_s": 0.01}
-COLUMNS = ("requests/s", "p50 ms", "p99 ms", "API us", "servers us", "jobs/s")
+TABLES = (
+    ("requests a second, and how long an answer takes", ("requests/s", "p50 ms", "p99 ms")),
+    ("jobs a second, and the CPU of a job in microseconds: of the API, of the servers behind it",
+     ("jobs/s", "API us", "servers us")),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,8 @@ async def bare(python: Path, how: str) -> AsyncIterator[Target]:
                 await until(address.exists, START_S, "the bare route does not start")
                 port = json.loads(address.read_text())
                 request = posted("/jobs/bench.stroll", {"params": PARAMS}, "")
-                yield Target(port, request, 202, 1, process.pid, [await pid_of(url)])
+                behind = [] if how == "nothing" else [await pid_of(url)]
+                yield Target(port, request, 202, 1, process.pid, behind)
 
 
 @asynccontextmanager
@@ -142,12 +147,13 @@ async def asked(target: Target, connections: int, seconds: float) -> Row:
             await loader.wait()
     if not found or not found["answers"] or found["good"] < found["answers"] or found["broken"]:
         raise Failed(f"not each request got its answer: {found}")
-    handled = found["per_s"] * took_s
-    return {
+    jobs_per_s = found["per_s"] * target.jobs
+    row = {
         "requests/s": found["per_s"], "p50 ms": found["p50_s"] * 1e3, "p99 ms": found["p99_s"] * 1e3,
-        "API us": used[0] / handled * 1e6, "servers us": used[1] / handled * 1e6,
-        "jobs/s": found["per_s"] * target.jobs, "loader": found["cpu"], "API": used[0] / took_s,
+        "jobs/s": jobs_per_s, "API us": used[0] / (jobs_per_s * took_s) * 1e6,
+        "loader": found["cpu"], "API": used[0] / took_s,
     }  # fmt: skip
+    return {**row, "servers us": used[1] / (jobs_per_s * took_s) * 1e6} if target.server_pids else row
 
 
 def used_s(target: Target) -> tuple[float, float]:
@@ -187,8 +193,8 @@ def submitted(
 
 
 def show(connections: int, rows: dict[str, Row]) -> None:
-    show_table(f"over {connections} connections", rows, COLUMNS[:3], width=32)
-    show_table("CPU of a request in microseconds: of the API, of the servers behind it", rows, COLUMNS[3:], width=32)
+    for title, columns in TABLES:
+        show_table(f"over {connections} connections: {title}", rows, columns)
     print("cores used by the API and by the load generator: " + "; ".join(
         f"{name} {row['API']:.2f}, {row['loader']:.2f}" for name, row in rows.items()
     ))  # fmt: skip

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from arqsvc.api.keys import KeyKind, create_secret
+from arqsvc.jobs.files import FileRecord
 from tests.service import Service
 
 CONTENT = bytes(range(256)) * 5000
@@ -108,6 +109,26 @@ async def test_another_owners_file_is_not_there(api: Service) -> None:
     assert (await api.http.get(f"/files/{file['id']}", headers=other)).status_code == 404
     answer = await api.http.post("/jobs/test.read", json={"params": {"file_id": file["id"]}}, headers=other)
     assert answer.status_code == 422
+
+
+async def test_the_files_of_a_project_are_listed_in_pages_the_newest_first(api: Service) -> None:
+    sent = [(await api.http.post(f"/files?name={name}", content=b"x")).json() for name in "abc"]
+    job = (await api.client.submit("test.say", {"text": "x"}))["id"]
+    await FileRecord.filter(id=sent[1]["id"]).update(job_id=job)
+    first = (await api.http.get("/files?limit=2")).json()
+    last = (await api.http.get("/files", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    listed = [*first["items"], *last["items"]]
+    assert [(file["name"], file["size_bytes"], file["job_id"]) for file in listed] == [
+        ("c", 1, None), ("b", 1, job), ("a", 1, None),
+    ]  # fmt: skip
+    assert last["next_cursor"] is None
+    for wanted, names in (("none", "ca"), (job, "b")):
+        found = (await api.http.get("/files", params={"job": wanted})).json()["items"]
+        assert [file["name"] for file in found] == list(names)
+    assert (await api.http.get("/files?job=some")).status_code == 422
+    other = {"X-API-Key": await create_secret(KeyKind.KEY, project="other", name="other"), "Authorization": ""}
+    assert (await api.http.get("/files", headers=other)).json()["items"] == []
+    assert (await api.http.delete(f"/files/{sent[0]['id']}", headers=other)).status_code == 404
 
 
 async def test_a_job_reads_what_was_uploaded_and_its_file_can_be_fetched(service: Service) -> None:

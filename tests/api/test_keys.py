@@ -1,5 +1,6 @@
 """Who may ask, how often, and from which page: keys, one-time links, sessions."""
 
+import asyncio
 import socket
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -188,9 +190,14 @@ async def test_a_key_is_made_used_rotated_and_revoked(api: Service) -> None:
         assert await status(api, x_api_key=made["secret"]) == await status(api, x_api_key=rotated["secret"]) == 200
         old = (await http.get("/keys/self", headers={"X-API-Key": made["secret"]})).json()
         assert datetime.fromisoformat(old["expires_at"]) < datetime.fromisoformat(made["expires_at"])
-        assert (await api.http.post(f"/keys/{made['id']}/rotate", json={"overlap_s": 0})).status_code == 201
-        assert await status(api, x_api_key=made["secret"]) == 401
-        assert (await api.http.post(f"/keys/{made['id']}/rotate")).status_code == 404
+        assert life(rotated) == life(made) == 3600
+        again = await api.http.post(f"/keys/{made['id']}/rotate", json={"overlap_s": 0})
+        assert (again.status_code, again.json()["successor"]) == (409, rotated["id"])
+        assert await status(api, x_api_key=made["secret"]) == 200
+        third = (await api.http.post(f"/keys/{rotated['id']}/rotate", json={"overlap_s": 0})).json()
+        assert life(third) == 3600
+        assert await status(api, x_api_key=rotated["secret"]) == 401
+        assert (await api.http.post(f"/keys/{rotated['id']}/rotate")).json()["successor"] == third["id"]
 
         assert (await api.http.delete(f"/keys/{rotated['id']}")).status_code == 204
         assert await status(api, x_api_key=rotated["secret"]) == 401
@@ -198,7 +205,32 @@ async def test_a_key_is_made_used_rotated_and_revoked(api: Service) -> None:
         assert (await api.http.delete("/keys/nonsense")).status_code == 404
     told = (await api.http.get("/audit")).json()["items"]
     assert [one["action"] for one in told] == ["keys.revoke", "keys.rotate", "keys.rotate", "keys.create"]
-    assert told[-1]["detail"] == {"key": made["id"], "project": "lab", "scopes": ["read", "submit"]}
+    facts = {name: made[name] for name in ("project", "name", "kind", "scopes", "per_minute", "expires_at")}
+    assert told[-1]["detail"] == {"key": made["id"], **facts, "outcome": "done"}
+    assert (told[-2]["target"], told[-2]["detail"]["key"], told[-2]["detail"]["overlap_s"]) == (
+        made["id"], rotated["id"], 600,
+    )  # fmt: skip
+    assert (told[0]["target"], told[0]["detail"]["key"]) == (rotated["id"], rotated["id"])
+    assert "secret" not in str(told)
+
+
+def life(key: dict[str, str]) -> float:
+    """Return for how many seconds a key is good, all in all."""
+    end, begin = map(datetime.fromisoformat, (key["expires_at"], key["created_at"]))
+    return (end - begin).total_seconds()
+
+
+async def test_a_key_for_ever_is_rotated_into_one_for_ever_even_by_two_at_once(api: Service) -> None:
+    made = (await api.http.post("/keys", json={"name": "script", "project": "lab"})).json()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(api.http.post(f"/keys/{made['id']}/rotate")) for _ in range(3)]
+    answers = sorted((task.result() for task in tasks), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [201, 409, 409]
+    new = answers[0].json()
+    assert new["expires_at"] is None
+    assert {answer.json()["successor"] for answer in answers[1:]} == {new["id"]}
+    there = (await api.http.get("/keys", params={"project": "lab"})).json()["items"]
+    assert [key["id"] for key in there] == [new["id"], made["id"]]
 
 
 async def test_keys_are_listed_in_pages_the_newest_first(api: Service) -> None:
@@ -251,7 +283,7 @@ async def test_a_key_sends_so_many_requests_a_minute_and_is_told_what_is_left(se
                 assert (answer.status_code, "ratelimit" in answer.headers) == (200, False)
 
 
-async def test_who_guesses_is_not_listened_to_and_hinders_nobody_with_a_key(api: Service) -> None:
+async def test_who_guesses_is_not_listened_to_and_hinders_nobody_with_a_key(api: Service, redis_url: str) -> None:
     assert (await api.http.get("/jobs")).status_code == 200
     async with httpx.AsyncClient(base_url=api.http.base_url, trust_env=False) as stranger:
         guesses = 0
@@ -274,6 +306,41 @@ async def test_who_guesses_is_not_listened_to_and_hinders_nobody_with_a_key(api:
             return answer.status_code == 429
 
         await until(link_told_to_wait)
+        # what is right is let in from there all the same, though this process has not met it before
+        new = await create_secret(KeyKind.KEY, project="tester", name="new")
+        ticket = (await api.http.post("/tickets")).json()["ticket"]
+        link = await create_secret(KeyKind.LINK, project="tester", name="browser", life=timedelta(minutes=1))
+        assert (await stranger.get("/jobs", headers={"X-API-Key": new})).status_code == 200
+        async with stranger.stream("GET", "/events", params={"ticket": ticket}) as answer:
+            assert answer.status_code == 200
+        assert (await stranger.post("/session", json={"token": link})).status_code == 200
+        # ten times as many wrong ones in that minute, and what this process has not met is not looked up for a while
+        async with Redis.from_url(redis_url) as redis:
+            seconds, _ = await redis.time()
+            for name in ("guesses", "lookups"):
+                await redis.set(f"arqsvc:rate:{name}:127.0.0.1", (seconds + 120) * 1_000_000)
+        newer = await create_secret(KeyKind.KEY, project="tester", name="newer")
+        for key, answered in (("wrong", 429), (newer, 429), (new, 200)):
+            assert (await stranger.get("/jobs", headers={"X-API-Key": key})).status_code == answered
+
+
+async def test_a_proxy_that_is_trusted_says_who_asks_and_by_which_scheme(settings: Settings, redis_url: str) -> None:
+    said = {"X-Forwarded-For": "203.0.113.7, 127.0.0.1", "X-Forwarded-Proto": "https"}
+    for trusted in ("127.0.0.1", "10.0.0.0/8"):
+        async with (
+            open_service(settings.model_copy(update={"trusted_proxies": trusted})) as api,
+            httpx.AsyncClient(base_url=api.client.url, trust_env=False) as browser,
+        ):
+            link = await create_secret(KeyKind.LINK, project="tester", name="browser", life=timedelta(minutes=1))
+            answer = await browser.post("/api/v1/session", json={"token": link}, headers=said)
+            assert ("secure" in answer.headers["set-cookie"].lower()) == (trusted == "127.0.0.1")
+            info = (await browser.get("/ga4gh/wes/v1/service-info", headers=said)).json()
+            assert info["documentationUrl"].partition(":")[0] == ("https" if trusted == "127.0.0.1" else "http")
+            assert (await browser.get("/api/v1/jobs", headers={**said, "X-API-Key": "guess"})).status_code == 401
+            async with Redis.from_url(redis_url) as redis:
+                guessed = await redis.keys("arqsvc:rate:guesses:*")
+                await redis.delete(*guessed)
+            assert guessed == [b"arqsvc:rate:guesses:" + (b"203.0.113.7" if trusted == "127.0.0.1" else b"127.0.0.1")]
 
 
 async def test_without_redis_nobody_is_held_back(tmp_path: Path) -> None:

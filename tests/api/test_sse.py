@@ -39,7 +39,7 @@ async def served(hub: EventHub, begin: Callable[[Outbox], None], **times: float)
     """Connect to a server whose streams all begin so."""
 
     async def stream(request: Request) -> Response:
-        return EventStream(hub, begin, lambda event: event.id, **times)
+        return EventStream(hub.opened, begin, lambda event: event.id, **times)
 
     async def one(websocket: WebSocket) -> None:
         await websocket.accept()

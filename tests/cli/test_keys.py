@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from arqsvc.api.audit import AuditRecord
 from arqsvc.api.keys import KeyKind, digest, find
 from arqsvc.cli import keyring
 from arqsvc.cli.database import open_database
@@ -53,6 +54,14 @@ async def test_a_key_is_made_listed_rotated_and_revoked(settings: Settings, caps
     await keyring.revoke(settings, made["id"], True)
     assert json.loads(capsys.readouterr().out)["id"] == made["id"]
     assert (await works(settings, made["secret"]), await works(settings, new)) == (False, True)
+    async with open_database(settings):
+        deeds = await AuditRecord.all().order_by("id")
+    assert [(deed.actor, deed.project, deed.action) for deed in deeds] == [
+        ("command line", "lab", "keys.create"), ("command line", "default", "keys.create"),
+        ("command line", "lab", "keys.rotate"), ("command line", "lab", "keys.revoke"),
+    ]  # fmt: skip
+    assert [deed.target for deed in deeds] == [made["id"], deeds[1].detail["key"], made["id"], made["id"]]
+    assert new not in str([deed.detail for deed in deeds])
     with pytest.raises(NotFound, match="Several keys"):
         await keyring.revoke(settings, "arqsvc_", False)
     with pytest.raises(NotFound, match="There is no key"):

@@ -11,7 +11,8 @@ from tests.waiting import pids_in
 async def test_an_operator_sees_what_a_celery_user_would(program: Program, service: Service, tmp_path: Path) -> None:
     environ = {"ARQSVC_URL": service.client.url, "ARQSVC_API_KEY": service.key}
     (folder := tmp_path / "wait").mkdir()
-    running = (await service.client.submit("test.wait", {"folder": str(folder)}, tags={"plate": "7"}))["id"]
+    wait = await service.client.submit("test.wait", {"folder": str(folder)}, tags={"plate": "7"}, timeout_s=600)
+    running = wait["id"]
     later = (await service.client.submit("test.say", {"text": "x"}, delay_s=3600))["id"]
     queued = (await service.client.submit("test.unserved", {}))["id"]
     await service.client.submit("test.unserved", {}, delay_s=7200)

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from uuid6 import uuid7
 
+from arqsvc.api.audit import forget_old
+from arqsvc.api.bulk import PAGE
 from arqsvc.api.keys import KeyKind, Scope, create_secret
-from arqsvc.infra.db import rows
+from arqsvc.infra.db import connect, rows
+from arqsvc.jobs.new import NewJob, insert
 from arqsvc.settings import Settings
 from tests.servers import worker_process
 from tests.service import Service, open_service
@@ -21,7 +25,7 @@ async def post(service: Service, path: str, body: Any = None, status: int = 200)
     return told
 
 
-async def deeds(service: Service, **query: str) -> list[tuple[str, str, str, Any]]:
+async def deeds(service: Service, **query: str) -> list[tuple[str, str, str | None, Any]]:
     answer = await service.http.get("/audit", params=query)
     assert answer.status_code == 200, answer.text
     return [(each["actor"], each["action"], each["target"], each["detail"]) for each in answer.json()["items"]]
@@ -36,7 +40,7 @@ async def test_a_forced_cancel_gives_no_time_to_clean_up(service: Service, tmp_p
     ended = await service.client.result(job["id"])
     assert ended["state"] == "cancelled"
     assert not (tmp_path / "cleaned").exists()
-    assert (await deeds(service, target=job["id"])) == [("test", "jobs.cancel", job["id"], body)]
+    assert (await deeds(service, target=job["id"])) == [("test", "jobs.cancel", job["id"], {**body, "outcome": "done"})]
 
 
 async def test_a_job_is_done_again_with_other_parameters(service: Service) -> None:
@@ -71,6 +75,33 @@ async def test_a_job_that_has_ended_is_deleted_with_its_files_unless_it_is_pinne
     assert (answer.status_code, "is scheduled" in answer.json()["detail"]) == (409, True)
 
 
+async def test_what_a_job_that_has_not_ended_reads_is_not_deleted(service: Service) -> None:
+    made = await service.ended("test.say", {"text": "x"})
+    (result,) = made["files"]
+    sent = (await service.http.post("/files?name=sent.txt", content=b"sent")).json()
+    assert (result["job_id"], sent["job_id"]) == (made["id"], None)
+    ids = [result["id"], sent["id"]]
+    readers = [await service.client.submit("test.read", {"file_id": id_}, delay_s=3600) for id_ in ids]
+    for path, why in (
+        (f"/jobs/{made['id']}", "a file of it"),
+        (f"/files/{sent['id']}", "has not ended reads file"),
+        (f"/files/{result['id']}", f"DELETE /api/v1/jobs/{made['id']}"),
+    ):
+        answer = await service.http.delete(path)
+        assert (answer.status_code, why in answer.json()["detail"]) == (409, True)
+    delete = {"action": "delete", "filter": {"kind": "test.say"}, "expected": 1}
+    assert (await post(service, "/jobs:bulk", delete))["done"] == 0
+    for reader in readers:
+        await service.client.cancel(reader["id"])
+    key = await create_secret(KeyKind.KEY, project="tester", name="some", scopes={Scope.READ, Scope.SUBMIT})
+    some = {"X-API-Key": key, "Authorization": ""}
+    assert (await service.http.delete(f"/files/{sent['id']}", headers=some)).status_code == 403
+    assert (await service.http.delete(f"/files/{sent['id']}")).status_code == 204
+    assert (await service.http.get(f"/files/{sent['id']}")).status_code == 404
+    assert (await post(service, "/jobs:bulk", delete))["done"] == 1
+    assert (await service.http.get("/files")).json()["items"] == []
+
+
 async def test_many_are_acted_on_only_if_they_are_as_many_as_was_expected(api: Service) -> None:
     jobs = [await api.client.submit("test.say", {"text": str(number)}) for number in range(4)]
     await api.client.submit("test.unserved", {})
@@ -92,7 +123,65 @@ async def test_many_are_acted_on_only_if_they_are_as_many_as_was_expected(api: S
         assert {(await api.client.job(job["id"]))["state"] for job in jobs} == {left}
     assert (await post(api, "/jobs:bulk", {"action": "delete", "filter": {"kind": "test.say"}, "expected": 5}))["done"]
     assert len(await api.client.jobs()) == 1
-    assert [action for _, action, _, _ in await deeds(api, action="jobs.bulk")] == ["jobs.bulk"] * 7
+    told = await deeds(api, action="jobs.bulk")
+    assert [detail["action"] for _, _, _, detail in told] == ["delete", "unpin", "pin", "cancel", "retry", "cancel"]
+    assert {(detail["done"], detail["outcome"]) for _, _, _, detail in told} == {(5, "done")}
+
+
+async def test_what_breaks_off_halfway_is_told_as_far_as_it_came(api: Service) -> None:
+    jobs = [NewJob(id=uuid7(), project="tester", kind="test.say", queue="test", params={}) for _ in range(PAGE + 1)]
+    await insert(jobs)
+    assert api.settings.database_url
+    database = await connect(api.settings.database_url.get_secret_value())
+    try:
+        await database.execute(
+            f"""CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no more''; END';
+            CREATE TRIGGER fails BEFORE UPDATE ON job FOR EACH ROW WHEN (OLD.id = '{jobs[-1].id}')
+                EXECUTE FUNCTION fail()"""
+        )
+    finally:
+        await database.close()
+    body = {"action": "cancel", "filter": {}, "reason": "by mistake", "expected": PAGE + 1}
+    await post(api, "/jobs:bulk", body, 503)
+    await post(api, "/queues/test/purge", {"reason": "full"}, 503)
+    purged, bulk = await deeds(api)
+    assert bulk[1:] == ("jobs.bulk", None, {**body, "matched": PAGE + 1, "done": PAGE, "outcome": "source_unavailable"})
+    assert purged[1:] == ("queues.purge", "test", {"reason": "full", "purged": 0, "outcome": "source_unavailable"})
+
+
+async def test_a_purge_is_told_to_each_project_whose_jobs_it_cancelled(api: Service) -> None:
+    for project, number in (("tester", 2), ("other", 3)):
+        jobs = (NewJob(id=uuid7(), project=project, kind="test.say", queue="test", params={}) for _ in range(number))
+        await insert(list(jobs))
+    assert (await post(api, "/queues/test/purge", {"reason": "full"}))["purged"] == 5
+    detail = {"reason": "full", "outcome": "done"}
+    assert await deeds(api) == [("test", "queues.purge", "test", {**detail, "purged": 5})]
+    assert await deeds(api, project="other") == [("test", "queues.purge", "test", {**detail, "purged": 3})]
+
+
+async def test_deeds_say_what_was_set_and_never_a_secret(api: Service) -> None:
+    await api.http.put("/projects/lab", json={"jobs_limit": 7})
+    hook = {"url": "https://93.184.215.14/hooks/T0K3N?key=T0K3N", "types": ["job.failed"]}
+    made = await post(api, "/webhooks", hook, 201)
+    await api.http.patch(f"/webhooks/{made['id']}", json={"types": ["job.succeeded"]})
+    assert [(action, detail) for _, action, _, detail in await deeds(api)] == [
+        ("webhooks.change", {"types": ["job.succeeded"], "outcome": "done"}),
+        (
+            "webhooks.create",
+            {"webhook": made["id"], "host": "93.184.215.14", "types": hook["types"], "outcome": "done"},
+        ),
+        ("projects.bound", {"jobs_limit": 7, "files_limit_bytes": None, "outcome": "done"}),
+    ]
+
+
+async def test_deeds_are_forgotten_after_so_many_days(api: Service) -> None:
+    await rows(
+        """WITH old AS (INSERT INTO audit (at, project, actor, action)
+            SELECT now() - make_interval(days => day), 'tester', 'somebody', 'day.' || day
+            FROM unnest('{402,401,399,1}'::int[]) day RETURNING id) SELECT id FROM old"""
+    )
+    await forget_old(400)
+    assert [action for _, action, _, _ in await deeds(api)] == ["day.1", "day.399"]
 
 
 async def test_a_retry_is_taken_in_as_a_new_job_is(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from arqsvc.infra.redis import open_redis
 from arqsvc.jobs.places import ahead
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import JobRecord
-from tests.flow.kinds import Say
+from tests.flow.kinds import Say, Wait
 from tests.servers import worker_process
 from tests.service import Service
 from tests.waiting import pids_in
@@ -17,13 +17,13 @@ async def test_one_job_of_another_project_is_next(api: Service, tmp_path: Path) 
     assert api.settings.redis_url
     one = api.settings.model_copy(update={"queues": "test:1"})
     async with open_redis(api.settings.redis_url.get_secret_value()) as redis, worker_process(one):
-        first = await api.client.submit("test.wait", {"folder": str(tmp_path)})
-        await pids_in(tmp_path)
         queue = JobQueue(redis)
-        backlog = await queue.submit_all([Say(text="many") for _ in range(1000)], project="other")
+        many = [Wait(folder=tmp_path), *(Say(text=str(number)) for number in range(1000))]
+        first, *backlog = await queue.submit_all(many, project="other")
+        await pids_in(tmp_path)
         job = await api.client.submit("test.say", {"text": "one"})
         assert (await ahead(UUID(job["id"])), sum((await ahead(backlog[-1]) or {}).values())) == ({}, 1000)
         (tmp_path / "go").touch()
         assert (await api.client.result(job["id"]))["state"] == "succeeded"
     begun = await JobRecord.filter(started_at__not_isnull=True).order_by("started_at").limit(2)
-    assert [str(each.id) for each in begun] == [first["id"], job["id"]]
+    assert [each.id for each in begun] == [first, UUID(job["id"])]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,9 +13,12 @@ import pytest
 from redis.asyncio import Redis
 from uuid6 import uuid7
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from arqsvc.api.gate import COOKIE
 from arqsvc.api.keys import KeyKind, KeyRecord, Scope, create_secret
+from arqsvc.api.sockets import AT_ONCE
+from arqsvc.contract import DeletedEvent
 from arqsvc.infra import db
 from arqsvc.jobs import ledger
 from arqsvc.jobs.events import announce
@@ -47,7 +50,7 @@ def new(project: str = "tester", **given: Any) -> NewJob:
     return NewJob(id=uuid7(), project=project, kind="test.unserved", queue="unserved", params={}, **given)
 
 
-async def write(api: Service, change: Awaitable[list[Moved]]) -> None:
+async def write(api: Service, change: Awaitable[Sequence[Moved]]) -> None:
     """Change jobs, and announce it as all do who change jobs."""
     assert api.settings.redis_url
     moved = await change
@@ -94,6 +97,29 @@ async def before_end(live: Any) -> AsyncIterator[Frame]:
             yield frame
             if frame.told["data"].get("state") == "succeeded":
                 return
+
+
+async def test_that_a_job_was_deleted_is_told_to_those_who_would_have_been_told_its_end(api: Service) -> None:
+    async with (
+        of_project(api, "another") as other,
+        opened(api.http) as all_,
+        opened(api.http, query={"tag.a": "c"}) as some,
+        opened(other) as others,
+    ):
+        for stream in (all_, some, others):
+            assert (await anext(stream)).type == "hello"
+        job = await api.client.submit("test.unserved", {}, tags={"a": "b"})
+        await api.client.cancel(job["id"])
+        assert [frame.state for frame in await all_.states(2)] == [(job["id"], "queued"), (job["id"], "cancelled")]
+        assert (await api.http.delete(f"/jobs/{job['id']}")).status_code == 204
+        gone = await anext(all_)
+        assert (gone.type, gone.id, gone.state, gone.told["tags"]) == (
+            "deleted", None, (job["id"], "cancelled"), {"a": "b"},
+        )  # fmt: skip
+        assert DeletedEvent.model_validate(gone.told).id == "3"
+        await write(api, insert([theirs := new("another"), last := new(tags={"a": "c"})]))
+        for stream, job_id in ((others, theirs.id), (some, last.id), (all_, last.id)):
+            assert (await anext(stream)).told["job_id"] == str(job_id)
 
 
 async def test_each_project_hears_its_own_and_each_filter_what_fits(api: Service) -> None:
@@ -203,6 +229,83 @@ async def test_a_ticket_opens_one_stream_for_its_caller(api: Service) -> None:
             await one.send(json.dumps({"follow": {"jobs": {job: "1"}}}))
             assert json.loads(await one.recv())["data"]["state"] == "cancelled"
     assert await KeyRecord.filter(kind=KeyKind.TICKET).count() == 0
+
+
+async def ticket_of(http: httpx.AsyncClient) -> str:
+    return str((await http.post("/tickets")).json()["ticket"])
+
+
+async def test_streams_end_with_the_key_that_opened_them(api: Service) -> None:
+    """Those of one job and of all, by SSE and by WebSocket, with the key itself and with its tickets."""
+    await insert([job := new()])
+    secret = await create_secret(KeyKind.KEY, project="tester", name="lost", scopes={Scope.READ})
+    url = api.client.url.replace("http", "ws") + f"/api/v1/jobs/{job.id}/events"
+    async with (
+        httpx.AsyncClient(base_url=api.http.base_url, headers={"X-API-Key": secret}, trust_env=False) as http,
+        httpx.AsyncClient(base_url=api.http.base_url, trust_env=False) as nobody,
+        opened(api.http) as kept,
+        opened(http) as fleet,
+        opened(http, f"/jobs/{job.id}/events") as of_job,
+        opened(nobody, query={"ticket": await ticket_of(http)}) as with_ticket,
+        connect(url, additional_headers={"X-API-Key": secret}, proxy=None) as job_socket,
+        socket(api, f"?ticket={await ticket_of(http)}", Origin="http://elsewhere") as fleet_socket,
+    ):
+        for stream in (kept, fleet, of_job, with_ticket):
+            assert (await anext(stream)).type in {"hello", "state"}
+        assert json.loads(await job_socket.recv())["data"]["state"] == "queued"
+        late = await ticket_of(http)
+        await api.readers.look()
+        assert api.hub.streams == 6
+        await KeyRecord.filter(name="lost").update(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+        assert (await nobody.get("/events", params={"ticket": late})).status_code == 401
+        await api.readers.look()  # as it does every 15 s: another process may have revoked it
+        for stream in (fleet, of_job, with_ticket):
+            (last,) = [frame async for frame in stream]
+            assert (last.type, last.told["data"]["code"]) == ("error", "unauthorized")
+        for one in (job_socket, fleet_socket):
+            with pytest.raises(ConnectionClosed) as closed:
+                await one.recv()
+            assert closed.value.rcvd
+            assert (closed.value.rcvd.code, "revoked" in closed.value.rcvd.reason) == (1008, True)
+        await write(api, ledger.cancel([job.id]))
+        assert [frame.state[1] for frame in await kept.states(1)] == ["cancelled"]
+
+
+async def test_a_key_that_is_revoked_and_a_session_that_ends_stop_reading_at_once(api: Service) -> None:
+    made = (await api.http.post("/keys", json={"name": "lost", "scopes": ["read"]})).json()
+    session = await create_secret(KeyKind.SESSION, project="tester", name="browser")
+    browser = {"Cookie": f"{COOKIE}={session}", "Sec-Fetch-Site": "same-origin"}
+    async with httpx.AsyncClient(base_url=api.http.base_url, trust_env=False) as http:
+        async with opened(http, headers={"X-API-Key": made["secret"]}) as stream:
+            assert (await anext(stream)).type == "hello"
+            assert (await api.http.delete(f"/keys/{made['id']}")).status_code == 204
+            assert [frame.type async for frame in stream] == ["error"]
+        async with opened(http, headers=browser) as stream:
+            assert (await anext(stream)).type == "hello"
+            assert (await http.delete("/session", headers=browser)).status_code == 204
+            assert [frame.type async for frame in stream] == ["error"]
+
+
+async def test_a_key_has_so_many_streams_open_and_says_so_much(settings: Settings) -> None:
+    async with open_service(settings.model_copy(update={"streams_per_key": 2})) as api:
+        async with opened(api.http) as first, socket(api) as one:
+            assert (await anext(first)).type == "hello"
+            refused = await api.http.get("/events")
+            assert (refused.status_code, refused.json()["code"], refused.json()["limit"]) == (429, "rate_limited", 2)
+            with pytest.raises(InvalidStatus, match="429"):
+                async with socket(api):
+                    pass
+            async with of_project(api, "tester") as other, opened(other) as another:
+                assert (await anext(another)).type == "hello"
+            for _ in range(AT_ONCE + 20):
+                await one.send("{}")
+            with pytest.raises(ConnectionClosed) as closed:
+                await one.recv()
+            assert closed.value.rcvd
+            assert (closed.value.rcvd.code, "a second" in closed.value.rcvd.reason) == (1008, True)
+        await until(lambda: api.hub.streams == 0)
+        async with opened(api.http) as again:
+            assert (await anext(again)).type == "hello"
 
 
 async def test_one_socket_follows_fifty_jobs_and_says_what_is_wrong(api: Service) -> None:

@@ -12,6 +12,7 @@ import pytest
 from uuid6 import uuid7
 
 from arqsvc.api.keys import KeyKind, Scope, create_secret
+from arqsvc.api.webhook_sender import AT_ONCE, KEPT
 from arqsvc.contract import WebhookJob, WebhookMessage
 from arqsvc.errors import BadSignature
 from arqsvc.infra.db import open_db
@@ -264,6 +265,29 @@ async def test_a_receiver_that_hangs_holds_up_no_other(api: Service, receiver: R
         slow.open.set()
         await slow.messages(21)
         assert len({message.id for message in slow.got}) == len(jobs) + 1 == len(slow.got)
+
+
+async def test_two_projects_whose_receivers_hang_hold_up_no_third(api: Service, receiver: Receiver) -> None:
+    async with receiving() as slow:
+        slow.open.clear()
+        await WebhookRecord.bulk_create([
+            WebhookRecord(
+                id=uuid7(), project=project, url=slow.url, types=["job.queued"], secret=new_secret(),
+                created_at=datetime.now(UTC),
+            )
+            for project in ("one", "two") for _ in range(6)
+        ])  # fmt: skip
+        await new.insert([
+            NewJob(id=uuid7(), project=project, kind="test.say", queue="test", params={})
+            for project in ("one", "two") for _ in range(10)
+        ])  # fmt: skip
+        await slow.messages(AT_ONCE - KEPT)
+        await hook(api, receiver, "job.cancelled")
+        await end_job(api)
+        await receiver.messages(1)
+        assert len(slow.got) == AT_ONCE - KEPT
+        slow.open.set()
+        await slow.messages(120)
 
 
 async def test_a_message_is_given_up_in_the_end_and_a_webhook_that_fails_for_days_is_disabled(

@@ -40,7 +40,7 @@ async def note(ctx: JobContext, params: Note) -> Noted:
     return Noted(text="")
 
 
-async def insert(jobs: Sequence[Job]) -> list[Moved]:
+async def insert(jobs: Sequence[Job]) -> Sequence[Moved]:
     """Write these jobs."""
     return await new.insert(
         [

@@ -40,10 +40,24 @@ async def webhook(project: str = "tester", *, disabled: bool = False) -> UUID:
 
 async def claimed(
     most: int, a_lane: int = 100, busy: Mapping[str, int] = {}, a_project: int = 100,
-    busy_projects: Mapping[str, int] = {},
+    busy_projects: Mapping[str, int] = {}, kept: int = 0,
 ) -> list[Delivery]:  # fmt: skip
     """Claim messages, by default without bounds."""
-    return await deliveries.claim(most, a_lane=a_lane, busy=busy, a_project=a_project, busy_projects=busy_projects)
+    return await deliveries.claim(
+        most, a_lane=a_lane, busy=busy, a_project=a_project, busy_projects=busy_projects, kept=kept
+    )
+
+
+async def pending(lane: str, project: str, number: int, age_s: float) -> None:
+    """Write messages that have been due for so long, or will be."""
+    await rows(
+        """WITH made AS (
+            INSERT INTO webhook_delivery (id, project, lane, type, body, state, due_at, created_at)
+            SELECT gen_random_uuid(), $2, $1, 'job.queued', '{}', 'pending', now() - make_interval(secs => $4), now()
+            FROM generate_series(1, $3) RETURNING id
+        ) SELECT count(*) FROM made""",
+        [lane, project, number, age_s],
+    )
 
 
 async def test_there_is_a_message_of_each_change_of_each_job_to_each_webhook_of_its_project(database: str) -> None:
@@ -86,6 +100,26 @@ async def test_each_message_is_claimed_once_and_of_each_lane_no_more_than_may_be
     while more := await claimed(100):
         taken += more
     assert len({each.id for each in taken}) == 3 * 20 == len(taken)
+
+
+async def test_a_long_backlog_of_one_lane_hides_no_other(database: str) -> None:
+    await pending("long", "one", deliveries.LOOKED + 1, 1000)
+    await pending("short", "one", 2, 1)
+    await pending("later", "one", 1, -1000)
+    assert Counter(each.lane for each in await claimed(64, a_lane=8)) == {"long": 8, "short": 2}
+
+
+async def test_projects_of_which_little_is_under_way_go_before_those_with_more(database: str) -> None:
+    for project in ("one", "two"):
+        await pending(project, project, 100, 1000)
+    first = await claimed(64, a_project=32, kept=16)
+    assert Counter(each.project for each in first) == {"one": 24, "two": 24}
+    busy = {"one": 24, "two": 24}
+    assert await claimed(16, a_project=32, busy_projects=busy, kept=16) == []
+    await pending("three", "three", 10, 1)
+    assert {each.project for each in await claimed(1, a_project=32, busy_projects=busy)} == {"three"}
+    newcomers = await claimed(15, a_project=32, busy_projects={**busy, "three": 1}, kept=16)
+    assert [each.project for each in newcomers] == ["three"] * (deliveries.NEWCOMER - 1)
 
 
 async def test_a_try_that_was_overtaken_changes_nothing(database: str) -> None:

@@ -31,6 +31,7 @@ COMMENT ON TABLE "project" IS 'The bounds of one project, where they are not tho
 );
 CREATE INDEX IF NOT EXISTS "webhook_delivery_project" ON "webhook_delivery" ("project", "id");
 CREATE INDEX IF NOT EXISTS "webhook_delivery_pending" ON "webhook_delivery" ("lane", "due_at") WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS "webhook_delivery_due" ON "webhook_delivery" ("due_at", "lane") WHERE state = 'pending';
 COMMENT ON TABLE "webhook_delivery" IS 'One message to one address.';
         CREATE TABLE IF NOT EXISTS "webhook" (
     "id" UUID NOT NULL PRIMARY KEY,
@@ -110,6 +111,8 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         UPDATE "api_key" SET "scopes" = '["admin", "cancel", "operate", "read", "submit"]'
             WHERE "name" = 'command line' AND "project" = 'default' AND "kind" = 'key';
         ALTER TABLE "api_key" ADD "per_minute" INT;
+        ALTER TABLE "api_key" ADD "parent_id" UUID;
+        ALTER TABLE "api_key" ADD "successor_id" UUID;
         CREATE TABLE IF NOT EXISTS "turn" (
     "queue" VARCHAR(64) NOT NULL PRIMARY KEY,
     "at" DOUBLE PRECISION NOT NULL
@@ -123,7 +126,8 @@ COMMENT ON TABLE "turn" IS 'How far a queue has come: the furthest turn that has
         COMMENT ON COLUMN "api_key"."kind" IS 'KEY: key\nLINK: link\nSESSION: session\nTICKET: ticket';
         CREATE INDEX IF NOT EXISTS "job_place" ON "job" ("queue", "priority", "place") WHERE state = 'queued';
         CREATE INDEX IF NOT EXISTS "job_last" ON "job" ("queue", "project", "priority", "place") WHERE state = 'queued';
-        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "size_bytes");
+        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "id", "size_bytes");
+        CREATE INDEX IF NOT EXISTS "file_uploaded" ON "file" ("project", "id") WHERE "job_id" IS NULL;
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
         CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe", "state", "finished_at")
@@ -143,6 +147,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         DROP INDEX IF EXISTS "job_last";
         DROP INDEX IF EXISTS "job_place";
         DROP INDEX IF EXISTS "file_usage";
+        DROP INDEX IF EXISTS "file_uploaded";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
         DROP INDEX IF EXISTS "job_waiting";
@@ -167,6 +172,8 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         ALTER TABLE "api_key" DROP COLUMN "used_at";
         ALTER TABLE "api_key" DROP COLUMN "scopes";
         ALTER TABLE "api_key" DROP COLUMN "per_minute";
+        ALTER TABLE "api_key" DROP COLUMN "parent_id";
+        ALTER TABLE "api_key" DROP COLUMN "successor_id";
         ALTER TABLE "file" RENAME COLUMN "project" TO "owner";
         ALTER TABLE "job_event" DROP COLUMN "tx";
         ALTER TABLE "worker" DROP COLUMN "wish";
