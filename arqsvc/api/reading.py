@@ -30,6 +30,7 @@ from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.progress import latest_progress
 from arqsvc.jobs.reasons import Reasons
 from arqsvc.jobs.record import FINAL, JobRecord, State
+from arqsvc.jobs.upcoming import SIZE, SORTS, Stand
 from arqsvc.jobs.waiting import needs_of
 
 PAGE = 50
@@ -41,8 +42,9 @@ F = TypeVar("F", bound=Filter)
 class Listing(Filter):
     """The query of a list of jobs: a filter, and how the list is shown."""
 
-    sort: Literal["-created", "created"] = "-created"
-    """The newest first, or the oldest first."""
+    sort: Literal["-created", "created", "due", "place"] = "-created"
+    """The newest first, or the oldest first; `due`, for `state=scheduled` alone: the soonest due first; `place`, for
+    `state=queued` alone: the next of its queue first."""
     limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE)
     """Most jobs of a page."""
     cursor: str | None = None
@@ -70,11 +72,11 @@ async def list_jobs(request: Request, caller: Caller) -> Response:
     """List jobs by a filter, the newest first unless asked otherwise.
 
     Pages stay right while jobs arrive and end: the order is that of creation, and a cursor says behind which job to go
-    on. `Link` with `rel="next"` leads to the next page; the last has none. `If-None-Match` is heeded.
+    on. Jobs that `due` and `place` sort may change their order meanwhile. `Link` with `rel="next"` leads to the next
+    page; the last has none. `If-None-Match` is heeded.
     """
     query = filter_as(Listing, request)
-    order = listing.Order(_after(query), query.sort == "-created", query.limit)
-    ids, last = await listing.page(caller.project, query, order)
+    ids, cursor = await _page(caller.project, query)
     jobs, brief = await listing.read(ids, brief=query.view == "brief"), query.view == "brief"
     infra = infra_of(request)
     if brief:
@@ -82,7 +84,6 @@ async def list_jobs(request: Request, caller: Caller) -> Response:
         shown = [shown_job(job, kept=progress.get(job.id)) for job in jobs]
     else:
         shown = await shown_jobs(infra, jobs)
-    cursor = _cursor(query, last) if last else None
     answer = reply(JobPage(items=shown, next_cursor=cursor))
     if cursor:
         answer.headers["Link"] = f'<{_next(request, cursor)}>; rel="next"'
@@ -172,22 +173,42 @@ async def _tag(request: Request, caller: Caller) -> str | None:
     return tag_of(job, n, *told, __version__)
 
 
-def _after(query: Listing) -> UUID | None:
-    """Return the job behind which a page begins."""
+async def _page(project: str, query: Listing) -> tuple[list[UUID], str | None]:
+    """Return the jobs of a page, and the cursor of the next; None where there is none."""
+    if query.sort not in SORTS:
+        last = _told(query, 16)
+        order = listing.Order(UUID(bytes=last) if last else None, query.sort == "-created", query.limit)
+        ids, behind = await listing.page(project, query, order)
+        return ids, _cursor(query, behind.bytes) if behind else None
+    sort = SORTS[query.sort]
+    if query.state != (sort.state,):
+        raise fault("/sort", f"sort={query.sort} is of state={sort.state.value} alone: add that, or take another order")
+    if not query.live:
+        raise fault("/sort", f"sort={query.sort} is not to be had with a text to look for: leave out one of the two")
+    last = _told(query, SIZE)
+    found = await sort.read(project, query, Stand.read(last) if last else None, query.limit + 1)
+    page = found[: query.limit]
+    return [each.job for each in page], _cursor(query, page[-1].written()) if len(found) > len(page) else None
+
+
+def _told(query: Listing, size: int) -> bytes | None:
+    """Return what a cursor says of where a page begins: so many bytes."""
     if query.cursor is None:
         return None
     try:
-        text = base64.b64decode(query.cursor.encode() + b"==", altchars=b"-_", validate=True)
-        job, bound = UUID(bytes=text[:16]), text[16:]
+        padding = b"=" * (-len(query.cursor) % 4)
+        text = base64.b64decode(query.cursor.encode() + padding, altchars=b"-_", validate=True)
+        if len(text) < size:
+            raise ValueError("too short")
     except (ValueError, binascii.Error) as error:
         raise fault("/cursor", f"{query.cursor[:60]!r} is not one that a list returned; begin again without") from error
-    if bound != _bound(query):
+    if text[size:] != _bound(query):
         raise fault("/cursor", "this cursor is of a list with another filter or order; begin again without it")
-    return job
+    return text[:size]
 
 
-def _cursor(query: Listing, last: UUID) -> str:
-    return base64.urlsafe_b64encode(last.bytes + _bound(query)).decode().rstrip("=")
+def _cursor(query: Listing, last: bytes) -> str:
+    return base64.urlsafe_b64encode(last + _bound(query)).decode().rstrip("=")
 
 
 def _bound(query: Listing) -> bytes:

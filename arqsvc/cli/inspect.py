@@ -40,22 +40,17 @@ async def tell(settings: Settings, verb: str, worker: str, as_json: bool) -> int
     return 0
 
 
-async def _jobs(client: Wire, state: str, limit: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await client.request("GET", f"/jobs?state={state}&limit={limit}"))["items"]
-    return found
-
-
 async def active(client: Wire, limit: int) -> Rows:
-    """Return the jobs that run, the longest first."""
-    return sorted(await _jobs(client, "running", limit), key=lambda job: str(job["started_at"]))
+    """Return the jobs that run, those that were submitted first."""
+    return await client.jobs(state="running", sort="created", limit=limit)
 
 
 async def _reserved(client: Wire, limit: int) -> Rows:
-    return sorted(await _jobs(client, "queued", limit), key=lambda job: (-job["priority"], job["created_at"]))
+    return await client.jobs(state="queued", sort="place", limit=limit)
 
 
 async def _scheduled(client: Wire, limit: int) -> Rows:
-    return sorted(await _jobs(client, "scheduled", limit), key=lambda job: str(job["due_at"]))
+    return await client.jobs(state="scheduled", sort="due", limit=limit)
 
 
 async def _registered(client: Wire, limit: int) -> Rows:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from arqsvc.client.wire import FINAL
+from arqsvc.client.stream import FINAL
 
 WIDE = 250
 """Characters of a line of a table where it is no terminal that it goes to."""

@@ -19,7 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from arqsvc.bio.accession import parse
 from arqsvc.cli.instance import Instance, running_instance
 from arqsvc.cli.progress import Display
-from arqsvc.client.wire import FINAL, Wire
+from arqsvc.client.stream import FINAL
+from arqsvc.client.wire import Wire
 from arqsvc.errors import ArqsvcError, CannotStart, StateInUse
 from arqsvc.families.genomes.params import Accession
 from arqsvc.jobs.files import check_name

@@ -11,8 +11,9 @@
 the type that its Params declare. It imports httpx and pydantic, and nothing of the server.
 """
 
+from arqsvc.client.answers import ApiError
 from arqsvc.client.blocking import Client, Job
 from arqsvc.client.jobs import AsyncClient, AsyncJob, JobError
-from arqsvc.client.wire import FINAL, ApiError
+from arqsvc.client.stream import FINAL
 
 __all__ = ["FINAL", "ApiError", "AsyncClient", "AsyncJob", "Client", "Job", "JobError"]

@@ -10,13 +10,13 @@ Draw = Callable[[Mapping[str, Any]], None]
 
 
 @contextmanager
-def bar(job: str) -> Iterator[Draw]:
-    """Show a bar for the block; it is given the job's events."""
+def bar(what: str) -> Iterator[Draw]:
+    """Show a bar of something for the block; it is given the events of a job, or what looks like these."""
     display = _notebook()
     if display is None:
         yield lambda event: None
         return
-    shown = display.display(display.HTML(_drawn(job, "queued", 0.0)), display_id=True)
+    shown = display.display(display.HTML(_drawn(what, "queued", 0.0)), display_id=True)
     state, fraction, step = "queued", 0.0, ""
 
     def draw(event: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ def bar(job: str) -> Iterator[Draw]:
         state, step = data.get("state", state), data.get("step", step)
         fraction = 1.0 if state == "succeeded" else data.get("fraction", fraction)
         words = f"{state}: {step}" if state == "running" and step else state
-        shown.update(display.HTML(_drawn(job, words, fraction)))
+        shown.update(display.HTML(_drawn(what, words, fraction)))
 
     yield draw
 
@@ -41,8 +41,8 @@ def _notebook() -> Any:
     return display
 
 
-def _drawn(job: str, words: str, fraction: float) -> str:
+def _drawn(what: str, words: str, fraction: float) -> str:
     return (
-        f'<progress value="{fraction:.3f}" max="1" style="width: 20em" aria-label="job {escape(job)}"></progress> '
+        f'<progress value="{fraction:.3f}" max="1" style="width: 20em" aria-label="{escape(what)}"></progress> '
         f"<span>{fraction:.0%} {escape(words)}</span>"
     )

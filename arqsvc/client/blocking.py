@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 from uuid import UUID
 
 from arqsvc import contract
-from arqsvc.client.jobs import Asks, AsyncClient, AsyncJob
+from arqsvc.client.jobs import Asks, AsyncClient, AsyncJob, Whats
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -112,16 +112,26 @@ class Client:
         asked = self._client.submit(what, **options) if params is None else self._client.submit(what, params, **options)
         return Job(self._loop, self._loop.run(asked))
 
-    def map(self, whats: Iterable[Asks[R]] | Iterable[tuple[str, Mapping[str, Any]]], **options: Any) -> Iterator[Any]:
-        """Submit many jobs, and yield their results in the order given; see `AsyncClient.map`."""
-        return self._loop.each(self._client.map(whats, **options))
+    def submit_all(self, whats: Whats[R], **options: Any) -> list[Job[Any]]:
+        """Submit many jobs, a thousand a request, and return them in the order given; see `AsyncClient.submit_all`."""
+        return [Job(self._loop, job) for job in self._loop.run(self._client.submit_all(whats, **options))]
+
+    def map(self, whats: Whats[R], **options: Any) -> Iterator[Any]:
+        """Submit many jobs at once, as `Executor.map` does, and return an iterator of their results in the order given.
+
+        Raises:
+            ApiError: the API refused one of them; none of that request of a thousand runs.
+            JobError: one failed or was cancelled, told when its result is asked for; the others go on.
+        """
+        jobs = self._loop.run(self._client.submit_all(whats, **options))
+        return self._loop.each(self._client.results(jobs))
 
     def job(self, job: UUID | str) -> Job[dict[str, Any]]:
         """Return a job that was submitted before, by its id."""
         return Job(self._loop, self._client.job(job))
 
     def jobs(self, **wanted: Any) -> list[contract.Job]:
-        """Return the newest jobs: `state`, `kind`, `limit`, as `GET /jobs` has them."""
+        """Return the newest jobs: `state`, `kind`, `limit`, as `GET /jobs` has them; or as `sort` says."""
         return self._loop.run(self._client.jobs(**wanted))
 
     def upload(self, path: Path | str) -> contract.File:

@@ -2,17 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, cast, overload
-from uuid import UUID
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, overload
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
 from arqsvc import contract
+from arqsvc.client.answers import ApiError, patiently
 from arqsvc.client.bar import bar
-from arqsvc.client.wire import ApiError, Wire
+from arqsvc.client.wire import Wire
 from arqsvc.errors import CannotStart
 from arqsvc.jobs.declare import Result
 
@@ -34,8 +35,12 @@ class Asks(Protocol[R_co]):
     def result(self) -> type[R_co]:
         """The type of what comes back."""
 
-    def model_dump(self, *, mode: str = ..., exclude_none: bool = ...) -> dict[str, Any]:
+    def model_dump(self, *, mode: str = ..., exclude_unset: bool = ...) -> dict[str, Any]:
         """Return the parameters as JSON values."""
+
+
+Whats: TypeAlias = Iterable[Asks[R]] | Iterable[tuple[str, Mapping[str, Any]]]
+"""What is submitted: Params of a family, or kinds with their parameters."""
 
 
 class JobError(ApiError):
@@ -67,7 +72,11 @@ class AsyncJob(Generic[R]):
         return contract.Job.model_validate(await self._wire.job(self.id))
 
     async def watch(self) -> AsyncIterator[contract.Event]:
-        """Yield what happens to it until it has ended; a lost connection is taken up where it broke."""
+        """Yield what happens to it until it has ended; a lost connection is taken up where it broke.
+
+        Raises:
+            ApiError: the API refused; 404 where the job was deleted meanwhile.
+        """
         async for event in self._wire.follow(self.id):
             yield contract.Event.model_validate(event)
 
@@ -82,12 +91,21 @@ class AsyncJob(Generic[R]):
         Raises:
             JobError: it failed or was cancelled.
             TimeoutError: it has not ended by then; it goes on.
+            ApiError: it was deleted meanwhile (404).
         """
-        async with asyncio.timeout(timeout):
-            with bar(self.id) as draw:
-                async for event in self._wire.follow(self.id):
-                    draw(event)
-        job = await self.show()
+        with bar(f"job {self.id}") as draw:
+            async with asyncio.timeout(timeout):
+                return await self.ended(draw)
+
+    async def ended(self, told: Callable[[Mapping[str, Any]], None] = lambda event: None) -> R:
+        """Wait until it has ended, and return its result as `result` does, without a bar.
+
+        Args:
+            told: is called with each of its events.
+        """
+        async for event in self._wire.follow(self.id):
+            told(event)
+        job = contract.Job.model_validate(await patiently(lambda: self._wire.job(self.id), takes_turns=True))
         if job.state != "succeeded" or job.result is None:
             raise JobError(job)
         return _typed(job.result, self._result)
@@ -97,11 +115,19 @@ class AsyncJob(Generic[R]):
         return contract.Job.model_validate(await self._wire.cancel(self.id, reason))
 
     async def download(self, folder: Path | str = ".") -> list[Path]:
-        """Write its files into a folder, which is made if need be; returns their paths."""
+        """Write its files into a folder, which is made if need be; returns their paths.
+
+        Each stands there once all of it has come and has its SHA-256.
+
+        Raises:
+            ApiError: the API refused, or what came is not what it said.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for file in (await self.show()).files:
+            if Path(file.name).name != file.name:  # it comes from the service, and says where we write
+                raise ApiError(f"{self!r} has a file {file.name!r}, which is no name of a file in a folder.")
             await self._wire.download(str(file.id), folder / file.name)
             paths.append(folder / file.name)
         return paths
@@ -146,38 +172,72 @@ class AsyncClient:
         """Submit a job: a kind and its parameters, or Params of a family; paths in it are uploaded.
 
         Options: `priority`, `queue`, `timeout_s`, `delay_s`, `run_at`, `tags`, `dedupe`, `webhook`, `idempotency_key`.
+        Where the API has no time (429, 503) or the connection is lost, it is asked again for a minute. It is submitted
+        once all the same, by the idempotency key, which is made unless one is given.
 
         Raises:
             ApiError: the API refused; `facts` says why.
+            CannotStart: it does not answer.
         """
         kind, values, result = await self._asked(what, params)
-        told = await self.wire.submit(kind, values, **options)
+        options.setdefault("idempotency_key", str(uuid4()))
+        told = await patiently(lambda: self.wire.submit(kind, values, **options))
         return AsyncJob(self.wire, told["id"], result)
 
-    async def map(
-        self, whats: Iterable[Asks[R]] | Iterable[tuple[str, Mapping[str, Any]]], **options: Any
-    ) -> AsyncIterator[Any]:
-        """Submit many jobs, a thousand a request, and yield their results in the order given.
+    async def submit_all(self, whats: Whats[R], **options: Any) -> list[AsyncJob[Any]]:
+        """Submit many jobs, a thousand a request, and return them in the order given; options as `submit` has them.
 
         Raises:
             ApiError: the API refused one of them; none of that request runs.
-            JobError: one failed or was cancelled; the others go on.
+            CannotStart: it does not answer.
         """
         asked = [await self._asked(*(what if isinstance(what, tuple) else (what, None))) for what in whats]
+        key = options.pop("idempotency_key", None) or str(uuid4())
         jobs: list[AsyncJob[Any]] = []
         for first in range(0, len(asked), BATCH):
             page = asked[first : first + BATCH]
-            ids = await self.wire.submit_all([(kind, values) for kind, values, _ in page], **options)
+            ids = await self._submitted([(kind, values) for kind, values, _ in page], f"{key}-{first}", options)
             jobs += [AsyncJob(self.wire, job, result) for job, (_, _, result) in zip(ids, page, strict=True)]
-        for job in jobs:
-            yield await job.result()
+        return jobs
+
+    async def _submitted(
+        self, page: Sequence[tuple[str, Mapping[str, Any]]], key: str, options: Mapping[str, Any]
+    ) -> list[str]:
+        return await patiently(lambda: self.wire.submit_all(page, idempotency_key=key, **options))
+
+    async def map(self, whats: Whats[R], **options: Any) -> AsyncIterator[Any]:
+        """Submit many jobs, and yield their results in the order given; one connection is open at a time.
+
+        As with every asynchronous iterator, nothing happens, and nothing is submitted, until its first result is asked
+        for. `submit_all` submits at once.
+
+        Raises:
+            ApiError: the API refused one of them; none of that request of a thousand runs.
+            JobError: one failed or was cancelled; the others go on.
+        """
+        async for result in self.results(await self.submit_all(whats, **options)):
+            yield result
+
+    async def results(self, jobs: Sequence[AsyncJob[R]]) -> AsyncIterator[R]:
+        """Yield the results of jobs in their order, as each has ended; in a notebook one bar shows how many have.
+
+        Raises:
+            JobError: one failed or was cancelled; the others go on.
+        """
+        with bar(f"{len(jobs)} jobs") as draw:
+            for done, job in enumerate(jobs, 1):
+                result = await job.ended()
+                state = "succeeded" if done == len(jobs) else "running"
+                step = f"{done} of {len(jobs)}"
+                draw({"data": {"state": state, "step": step, "fraction": done / len(jobs)}})
+                yield result
 
     def job(self, job: UUID | str) -> AsyncJob[dict[str, Any]]:
         """Return a job that was submitted before, by its id."""
         return AsyncJob(self.wire, job)
 
     async def jobs(self, **wanted: Any) -> list[contract.Job]:
-        """Return the newest jobs: `state`, `kind`, `limit`, as `GET /jobs` has them."""
+        """Return the newest jobs: `state`, `kind`, `limit`, as `GET /jobs` has them; or as `sort` says."""
         return [contract.Job.model_validate(job) for job in await self.wire.jobs(**wanted)]
 
     async def upload(self, path: Path | str) -> contract.File:
@@ -189,12 +249,18 @@ class AsyncClient:
     ) -> tuple[str, dict[str, Any], type[BaseModel] | None]:
         """Return the kind, the parameters as JSON values, and the type of the result."""
         if not isinstance(what, str):
-            return what.kind, what.model_dump(mode="json", exclude_none=True), what.result
-        values = dict(params or {})
-        for name, value in values.items():
-            if isinstance(value, Path):
-                values[name] = str((await self.upload(value)).id)
-        return what, values, None
+            return what.kind, what.model_dump(mode="json", exclude_unset=True), what.result
+        return what, {name: await self._sent(value) for name, value in (params or {}).items()}, None
+
+    async def _sent(self, value: Any) -> Any:
+        """Return a value with the ids of files in place of the paths in it, which are uploaded."""
+        if isinstance(value, Path):
+            return str((await self.upload(value)).id)
+        if isinstance(value, Mapping):
+            return {name: await self._sent(each) for name, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [await self._sent(each) for each in value]
+        return value
 
 
 def _typed(result: dict[str, Any], into: type[R] | None) -> R:

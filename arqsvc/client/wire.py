@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,42 +11,41 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
+from pydantic_core import to_jsonable_python
 
-from arqsvc.errors import ArqsvcError, CannotStart
+from arqsvc.client.answers import check, patiently, unreachable
+from arqsvc.client.fetch import fetch
+from arqsvc.client.stream import follow
 
-FINAL = frozenset({"succeeded", "failed", "cancelled"})
 CHUNK_BYTES = 256 * 1024
-RECONNECT_S = 0.5
-GIVE_UP_S = 60.0
-"""Seconds without any answer after which a follower gives up."""
-
-
-class ApiError(ArqsvcError):
-    """The API refused; `facts` holds the members of its problem document."""
-
-    code = "api_error"
-    title = "The API refused"
-
-
-class _Unavailable(ApiError):
-    """The API answered that something behind it is away: 500 and more."""
-
-
-class StreamFault(Exception):
-    """What came is no event stream; the follower takes it up anew."""
+KEPT = 100
+"""Connections that requests share, and those of streams that are kept for the next."""
 
 
 class Wire:
-    """One connection to the API of one service."""
+    """The API of one service, for one key.
+
+    Requests share some connections. Streams, which are silent for as long as a job runs, have one each beside them.
+    """
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url.rstrip("/")
-        timeout = httpx.Timeout(30.0, read=90.0)
-        headers = {"Authorization": f"Bearer {key}"}
         local = httpx.URL(self.url).host in {"127.0.0.1", "localhost", "::1"}
-        self._http = httpx.AsyncClient(
-            base_url=f"{self.url}/api/v1", headers=headers, timeout=timeout, trust_env=not local
-        )
+        certificates = httpx.create_ssl_context(trust_env=not local)  # made once: it takes a while
+
+        def client(limits: httpx.Limits) -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                base_url=f"{self.url}/api/v1",
+                headers={"Authorization": f"Bearer {key}"},
+                # who waits for a connection waits for requests of ours, which have deadlines
+                timeout=httpx.Timeout(30.0, read=90.0, pool=None),
+                limits=limits,
+                trust_env=not local,
+                verify=certificates,
+            )
+
+        self._http = client(httpx.Limits(max_connections=KEPT, max_keepalive_connections=KEPT))
+        self._streams = client(httpx.Limits(max_connections=None, max_keepalive_connections=KEPT))
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,6 +58,7 @@ class Wire:
     async def close(self) -> None:
         """Close its connections."""
         await self._http.aclose()
+        await self._streams.aclose()
 
     async def upload(self, path: Path) -> dict[str, Any]:
         """Send a file; returns its record with `id` and `sha256`."""
@@ -78,22 +77,25 @@ class Wire:
         """Submit a job; returns it. Options: `priority`, `queue`, `timeout_s`, `delay_s`, `run_at`, `tags`, ..."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         path = f"/jobs/{quote(kind, safe='')}"
-        return await self._json("POST", path, json={"params": dict(params), **options}, headers=headers)
+        return await self._json("POST", path, json={"params": params, **options}, headers=headers)
 
-    async def submit_all(self, asked: Iterable[tuple[str, Mapping[str, Any]]], **options: Any) -> list[str]:
+    async def submit_all(
+        self, asked: Iterable[tuple[str, Mapping[str, Any]]], *, idempotency_key: str | None = None, **options: Any
+    ) -> list[str]:
         """Submit many jobs in one request, all or none; returns their ids."""
-        jobs = [{"kind": kind, "params": dict(params), **options} for kind, params in asked]
-        told = await self._json("POST", "/jobs", json={"jobs": jobs, "atomic": True})
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        jobs = [{"kind": kind, "params": params, **options} for kind, params in asked]
+        told = await self._json("POST", "/jobs", json={"jobs": jobs, "atomic": True}, headers=headers)
         return [item["job"]["id"] for item in told["items"]]
 
     async def job(self, job: str) -> dict[str, Any]:
         """Return a job as it stands."""
         return await self._json("GET", f"/jobs/{quote(job, safe='')}")
 
-    async def jobs(self, *, state: str | None = None, kind: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """Return the newest jobs."""
-        wanted = {"state": state, "kind": kind, "limit": str(limit)}
-        page = await self._json("GET", "/jobs", params={name: value for name, value in wanted.items() if value})
+    async def jobs(self, *, limit: int = 50, **wanted: str | None) -> list[dict[str, Any]]:
+        """Return the newest jobs that fit: `state`, `kind`, ... as `GET /jobs` has them; or, as `sort` says, others."""
+        given = {name: value for name, value in wanted.items() if value}
+        page = await self._json("GET", "/jobs", params={**given, "limit": str(limit)})
         items: list[dict[str, Any]] = page["items"]
         return items
 
@@ -122,48 +124,21 @@ class Wire:
         """Yield the events of a job until its final state; a lost connection is taken up where it broke.
 
         Raises:
-            ApiError: the API refused.
+            ApiError: the API refused; 404 where the job was deleted meanwhile.
             CannotStart: it has not answered for a minute.
         """
-        last, state, heard = "", "", asyncio.get_running_loop().time()
-        while True:
-            try:
-                headers = {"Last-Event-ID": last} if last else {}
-                path = f"/jobs/{quote(job, safe='')}/events"
-                accept = {"Accept": "text/event-stream", "Cache-Control": "no-store", **headers}
-                async with self._http.stream("GET", path, headers=accept) as answer:
-                    await _check(answer)
-                    async for event in events_in(answer):
-                        heard = asyncio.get_running_loop().time()
-                        if event is not None:
-                            last, told = event
-                            if told["type"] in {"cut", "error"}:  # it goes on behind the last, or is told why not
-                                continue
-                            state = told["data"].get("state", state)
-                            yield told
-                    if state in FINAL or answer.status_code == 204:
-                        return
-            except (httpx.TransportError, StreamFault, _Unavailable) as error:
-                if asyncio.get_running_loop().time() - heard > GIVE_UP_S:
-                    raise _unreachable(self.url, error) from error
-            await asyncio.sleep(RECONNECT_S)
+        async for event in follow(self._streams, f"/jobs/{quote(job, safe='')}/events"):
+            yield event
 
     async def result(self, job: str) -> dict[str, Any]:
         """Return a job once it has ended."""
         async for _ in self.follow(job):
             pass
-        return await self.job(job)
+        return await patiently(lambda: self.job(job), takes_turns=True)
 
     async def download(self, file: str, to: Path) -> None:
-        """Write a stored file to a path."""
-        try:
-            async with self._http.stream("GET", f"/files/{quote(file, safe='')}") as answer:
-                await _check(answer)
-                with to.open("wb") as out:
-                    async for chunk in answer.aiter_bytes(CHUNK_BYTES):
-                        out.write(chunk)
-        except httpx.TransportError as error:
-            raise _unreachable(self.url, error) from error
+        """Write a stored file to a path, once all of it is there and checked; see `fetch`."""
+        await fetch(self._http, f"/files/{quote(file, safe='')}", to)
 
     async def request(self, method: str, path: str, **request: Any) -> Any:
         """Send any request below `/api/v1`; returns the JSON of its answer.
@@ -175,56 +150,12 @@ class Wire:
         return await self._json(method, path, **request)
 
     async def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        if "json" in request:  # times, ids and paths too
+            request["json"] = to_jsonable_python(request["json"])
         try:
             answer = await self._http.request(method, path, **request)
         except httpx.TransportError as error:
-            raise _unreachable(self.url, error) from error
-        await _check(answer)
+            raise unreachable(self.url, error) from error
+        await check(answer)
         body: dict[str, Any] = answer.json() if answer.content else {}
         return body
-
-
-async def events_in(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]] | None]:
-    """Yield the id and the data of each event of a stream (WHATWG HTML, section 9.2), and None for a sign of life.
-
-    Raises:
-        StreamFault: it is no stream of JSON events.
-    """
-    if answer.status_code == 204:
-        return
-    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-        raise StreamFault(f"{answer.request.url.path} was answered with {answer.headers.get('content-type')!r}.")
-    last, data = "", list[str]()
-    async for line in answer.aiter_lines():
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "data":
-            data.append(value)
-        elif name == "id":
-            last = value
-        elif not line and data:
-            try:
-                yield last, json.loads("\n".join(data))
-            except ValueError as error:
-                raise StreamFault(f"an event is not JSON: {error}") from error
-            data = []
-        elif line.startswith(":"):
-            yield None
-
-
-def _unreachable(url: str, error: Exception) -> CannotStart:
-    why = f"{type(error).__name__}: {error}"
-    return CannotStart(f"The service at {url} does not answer: {why}. Start it with `arqsvc up`.")
-
-
-async def _check(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    await answer.aread()
-    try:
-        problem = answer.json()
-        kind = _Unavailable if answer.is_server_error else ApiError
-        raise kind(str(problem.pop("detail")), **problem)
-    except (ValueError, KeyError, AttributeError) as error:
-        asked = f"{answer.request.method} {answer.request.url.path}"
-        raise ApiError(f"{asked} was answered {answer.status_code}.") from error

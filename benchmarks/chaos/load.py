@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from uuid import UUID
 
-from arqsvc.client.wire import ApiError, Wire
+from arqsvc.client.answers import ApiError
+from arqsvc.client.wire import Wire
 from arqsvc.errors import CannotStart
 from benchmarks.chaos.kinds import as_json, submission
 from benchmarks.chaos.plan import Plan

@@ -15,9 +15,11 @@ async def test_an_operator_sees_what_a_celery_user_would(program: Program, servi
     running = wait["id"]
     later = (await service.client.submit("test.say", {"text": "x"}, delay_s=3600))["id"]
     queued = (await service.client.submit("test.unserved", {}))["id"]
+    await service.client.submit("test.unserved", {}, delay_s=7200)
+    await service.client.submit("test.unserved", {})
     await pids_in(folder)
     for look, job in (("active", running), ("reserved", queued), ("scheduled", later)):
-        code, out, _ = await program.run("inspect", look, "--json", **environ)
+        code, out, _ = await program.run("inspect", look, "--limit", "1", "--json", **environ)
         assert (code, [each["id"] for each in json.loads(out)]) == (0, [job])
     code, out, _ = await program.run("inspect", "active", **environ)
     assert (code, running in out, "10% wait" in out, "plate=7" in out) == (0, True, True, True)
@@ -27,7 +29,7 @@ async def test_an_operator_sees_what_a_celery_user_would(program: Program, servi
     (worker,) = json.loads(out)
     assert (code, worker["running"], worker["queues"]) == (0, 1, ["test"])
     code, out, _ = await program.run("top", "--once", **environ)
-    assert (code, out.splitlines()[0]) == (0, f"1 running, 1 queued, 1 workers with {worker['slots']} slots")
+    assert (code, out.splitlines()[0]) == (0, f"1 running, 2 queued, 1 workers with {worker['slots']} slots")
     code, out, _ = await program.run("top", "--once", "--json", **environ)
     assert (code, set(json.loads(out))) == (0, {"queues", "workers", "jobs"})
     code, out, _ = await program.run("workers", "drain", worker["id"], **environ)

@@ -3,15 +3,18 @@
 import asyncio
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from arqsvc.client import ApiError, AsyncClient, Client, JobError
+from arqsvc import contract
+from arqsvc.client import ApiError, AsyncClient, AsyncJob, Client, JobError, wire
 from arqsvc.errors import CannotStart
 from tests.flow.kinds import Fail, Said, Say, Wait
 from tests.service import Service
-from tests.waiting import pids_in
+from tests.waiting import pids_in, until
 
 HEAVY = {"tortoise", "starlette", "redis", "arq", "asyncpg", "uvicorn", "numpy", "Bio", "IPython"}
 
@@ -35,6 +38,11 @@ async def test_a_program_without_an_event_loop(service: Service, tmp_path: Path)
             assert client.job(job.id).show().tags == {"plate": "7"}
             assert client.jobs(kind="test.say")[0].id == job.show().id
             assert [one.text for one in client.map(Say(text=str(number)) for number in range(5))] == list("01234")
+            results = client.map([("test.unserved", {})], tags={"at": "once"})
+            (mapped,) = client.jobs(kind="test.unserved")
+            client.job(mapped.id).cancel()
+            with pytest.raises(JobError, match="was cancelled"):
+                next(results)
             with pytest.raises(JobError, match="the file is empty") as failed:
                 client.submit("test.fail", {"how": "failed"}).result()
             assert (failed.value.facts["code"], failed.value.job.state) == ("bad_input", "failed")
@@ -43,6 +51,8 @@ async def test_a_program_without_an_event_loop(service: Service, tmp_path: Path)
             text = tmp_path / "text"
             text.write_text("read me")
             assert client.submit("test.read", {"file_id": text}).result() == {"text": "read me"}
+            later = client.submit("test.say", {"text": "x"}, run_at=datetime.now(UTC) + timedelta(days=1))
+            assert later.show().state == "scheduled"
 
     await asyncio.to_thread(program)
 
@@ -62,6 +72,35 @@ async def test_a_program_with_one(service: Service, tmp_path: Path) -> None:
             await anext(results)
         once = [(await client.submit("test.say", {"text": "x"}, idempotency_key="k")).id for _ in range(2)]
         assert once[0] == once[1]
+
+
+async def test_more_jobs_are_awaited_than_requests_have_connections(
+    api: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "KEPT", 2)
+    async with AsyncClient(api.client.url, api.key) as client:
+        jobs = await client.submit_all(("test.unserved", {}) for _ in range(8))
+        results = [asyncio.ensure_future(job.result()) for job in jobs]
+        await until(lambda: api.hub.streams == 8)
+        assert {job.state for job in await asyncio.wait_for(_shown(jobs), 20)} == {"queued"}
+        await api.client.purge("unserved")
+        for result in results:
+            with pytest.raises(JobError):
+                await result
+
+
+async def _shown(jobs: list[AsyncJob[Any]]) -> list[contract.Job]:
+    asked = [asyncio.ensure_future(job.show()) for job in jobs]
+    return [await each for each in asked]
+
+
+async def test_a_deleted_job_has_no_result(api: Service) -> None:
+    async with AsyncClient(api.client.url, api.key) as client:
+        job = await client.submit("test.say", {"text": "x"})
+        await job.cancel()
+        await client.wire.request("DELETE", f"/jobs/{job.id}")
+        with pytest.raises(ApiError, match="no job"):
+            await job.result()
 
 
 def test_an_address_and_a_key_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,11 @@ async def test_a_cursor_is_of_one_filter_and_a_query_is_checked(api: Service) ->
         ("cursor=AAAA", "/cursor"),
         ("cursor=é", "/cursor"),
         ("sort=name", "/sort"),
+        ("sort=due", "/sort"),
+        ("sort=place&state=queued,running", "/sort"),
+        ("sort=place&state=queued&q=text", "/sort"),
+        (f"sort=place&state=queued&cursor={cursor}", "/cursor"),
+        ("sort=due&state=scheduled&cursor=AAAA", "/cursor"),
         ("state=queued&state=failed", "/state"),
         ("kind=test.sya", "/kind"),
         ("color=red", "/color"),
@@ -90,6 +95,39 @@ async def test_a_cursor_is_of_one_filter_and_a_query_is_checked(api: Service) ->
             refused = await api.http.get(f"{path}?{query}")
             assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
     assert (await get(api, "/jobs", kind="gone.*"))["items"] == []
+
+
+@pytest.mark.parametrize("sort", ["due", "place"])
+async def test_what_goes_on_next_is_listed_first(api: Service, sort: str) -> None:
+    state = "scheduled" if sort == "due" else "queued"
+    made = {}
+    for number in (3, 1, 4, 1, 5, 9, 2, 6):
+        options = {"delay_s": 1000.0 * number} if sort == "due" else {"priority": 10 - number}
+        for kind in ("test.say", "test.unserved"):
+            params = {"text": "x"} if kind == "test.say" else {}
+            made[await submitted(api, kind, params, **options)] = number
+    await api.http.post(f"/jobs/{await submitted(api)}/cancel")
+    url: str | None = f"/jobs?limit=3&sort={sort}&state={state}&created_after=2020-01-01T00:00:00Z"
+    seen: list[str] = []
+    while url:
+        answer = (await api.http.get(url)).raise_for_status()
+        seen += [job["id"] for job in answer.json()["items"]]
+        url = answer.links["next"]["url"].removeprefix("/api/v1") if "next" in answer.links else None
+    assert sorted(seen) == sorted(made)
+    lines = [seen] if sort == "due" else [[job for job in seen if job in of] for of in await _by_queue(api)]
+    for line in lines:
+        assert [made[job] for job in line] == sorted(made[job] for job in line)
+    said = [job for job in seen if job in {each["id"] for each in (await get(api, "/jobs", kind="test.say"))["items"]}]
+    page = await get(api, "/jobs", sort=sort, state=state, kind="test.say", limit=8)
+    assert ([job["id"] for job in page["items"]], page["next_cursor"]) == (said, None)
+
+
+async def _by_queue(service: Service) -> list[set[str]]:
+    queues: dict[str, set[str]] = {}
+    for job in (await get(service, "/jobs", state="queued"))["items"]:
+        queues.setdefault(job["queue"], set()).add(job["id"])
+    assert len(queues) == 2
+    return list(queues.values())
 
 
 async def test_many_jobs_are_counted_and_searched_within_bounds(api: Service) -> None:
