@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Send
@@ -121,7 +121,10 @@ async def list_runs(request: Request, caller: Caller) -> Response:
 async def run(request: Request, caller: Caller) -> Response:
     """Submit a run, as a form with attachments or as JSON."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        job = await _run_of_form(request, caller)
+        try:
+            job = await _run_of_form(request, caller)
+        except ClientDisconnect as error:
+            raise Rejected("The connection ended before the whole form had come. Send it again.") from error
     else:
         asked = await body_as(RunRequest, request)
         kind = _kind(request, asked)
