@@ -139,8 +139,9 @@ async def serving(app: Starlette, listening: socket.socket, *, trusted: str = ""
         try:
             yield _address(listening)
         finally:
-            app.state.hub.stop()
             server.should_exit = True
+            if hub := getattr(app.state, "hub", None):  # it has streams, which else would be waited for
+                hub.stop()
 
 
 def _allow_many_connections() -> None:
