@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import gc
 import logging
 import os
 import re
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if absent := [item for item in items if not runs(item)]:
         config.hook.pytest_deselected(items=absent)
         items[:] = [item for item in items if runs(item)]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the collector from looking through all that is loaded, again and again, as programs of ours do."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

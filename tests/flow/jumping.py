@@ -9,6 +9,8 @@ from unittest.mock import patch
 
 import tortoise.fields  # noqa: F401 - it derives from the real class
 
+import arqsvc.contract  # noqa: F401 - pydantic knows the real class alone
+
 REAL = datetime.datetime
 real_time_ns = time.time_ns
 
