@@ -8,8 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import tortoise.fields  # noqa: F401 - it derives from the real class
-
-import arqsvc.contract  # noqa: F401 - pydantic knows the real class alone
+from pydantic_core import core_schema
 
 REAL = datetime.datetime
 real_time_ns = time.time_ns
@@ -24,6 +23,10 @@ class JumpingDatetime(datetime.datetime, metaclass=AnyDatetime):
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> "JumpingDatetime":
         return cls.fromtimestamp(time.time(), tz)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type, handler: object) -> core_schema.CoreSchema:
+        return core_schema.datetime_schema()
 
 
 def main(file: Path) -> None:
