@@ -154,11 +154,8 @@ async def _opened(
         state = app.state
         state.infra, state.hub, state.queue, state.params, state.gate = infra, hub, queue, params, gate
         quotas = state.quotas = Quotas(settings)
-        state.outlook, state.reasons, state.admission = (
-            outlook,
-            Reasons(settings.lease_s),
-            Admission(queue, quotas, outlook),
-        )
+        state.outlook, state.reasons = outlook, Reasons(settings.lease_s)
+        state.admission = Admission(queue, quotas, outlook)
         state.migrations, state.service, state.seen = health.Migrations(), metrics.Service(), seen
         state.outward, state.sender = outward, sender
         state.readers = readers = Readers(hub, settings.streams_per_key)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
@@ -33,21 +33,30 @@ class _Loop:
             raise
 
     def each(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """Yield what an asynchronous iterator yields."""
+        """Yield what an asynchronous generator yields; who breaks off closes it, and the stream that it reads."""
 
         async def following() -> tuple[T] | None:
             async for item in items:
                 return (item,)
             return None
 
-        while (item := self.run(following())) is not None:
-            yield item[0]
+        try:
+            while (item := self.run(following())) is not None:
+                yield item[0]
+        except GeneratorExit:
+            if isinstance(items, AsyncGenerator) and self._thread.is_alive():
+                self.run(_closed(items))
+            raise
 
     def close(self) -> None:
         """End the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _closed(items: AsyncGenerator[Any, None]) -> None:
+    await items.aclose()
 
 
 class Job(Generic[R]):

@@ -35,6 +35,9 @@ async def test_a_program_without_an_event_loop(service: Service, tmp_path: Path)
             (path,) = job.download(tmp_path / "out")
             assert path.read_text() == "hallo"
             assert [event.data["state"] for event in job.watch()] == ["queued", "running", "succeeded"]
+            for event in client.job(job.id).watch():
+                assert event.data["state"] == "queued"
+                break  # its stream is closed, and not when somebody collects it
             assert client.job(job.id).show().tags == {"plate": "7"}
             assert client.jobs(kind="test.say")[0].id == job.show().id
             assert [one.text for one in client.map(Say(text=str(number)) for number in range(5))] == list("01234")

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, ClassVar
 from arqsvc.errors import BadInput, Conflict, Retryable, Throttled
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import FileId, Job, Limit, Params, Result, Retries, job
+from tests.flow.child_work import fill, until_there, wait_for_file
 
 logger = logging.getLogger(__name__)
 QUICK = Retries(tries=3, first_s=0.05, cap_s=0.1)
@@ -97,17 +96,6 @@ async def wait(ctx: JobContext, params: Wait) -> Said:
     return Said(text=await ctx.compute(wait_for_file, params.folder))
 
 
-def wait_for_file(folder: Path) -> str:
-    grandchild = subprocess.Popen(["sleep", "600"])
-    (folder / "pids.new").write_text(f"{os.getpid()} {grandchild.pid}")
-    (folder / "pids.new").rename(folder / "pids")
-    while not (folder / "go").exists():
-        time.sleep(0.01)
-    grandchild.kill()
-    grandchild.wait()
-    return "went"
-
-
 class TooSlow(Params, kind="test.too_slow", result=Said, queue="test", timeout_s=0.3, retries=QUICK):
     """Take longer than it may."""
 
@@ -145,13 +133,6 @@ async def eat(ctx: JobContext, params: Eat) -> Said:
     return Said(text=str(await ctx.compute(fill, params.size_bytes)))
 
 
-def fill(size_bytes: int) -> int:
-    pieces: list[bytearray] = []
-    while sum(map(len, pieces)) < size_bytes:
-        pieces.append(bytearray(os.urandom(1 << 20)) * 8)
-    return len(pieces)
-
-
 class Read(Params, kind="test.read", result=Said, queue="test", retries=QUICK):
     """Read an uploaded file."""
 
@@ -185,11 +166,6 @@ async def share(ctx: JobContext, params: Share) -> Said:
     (ctx.scratch / "shared.txt").write_text("shared")
     await ctx.publish(ctx.scratch / "shared.txt")
     return Said(text="shared")
-
-
-def until_there(path: Path) -> None:
-    while not path.exists():
-        time.sleep(0.01)
 
 
 class Follow(Params, kind="test.follow", result=Said, queue="test", retries=QUICK):

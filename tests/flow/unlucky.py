@@ -7,7 +7,8 @@ from signal import SIGKILL
 
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import Job, Params, job
-from tests.flow.kinds import JOBS, QUICK, Said, until_there
+from tests.flow.child_work import until_there
+from tests.flow.kinds import JOBS, QUICK, Said
 from tests.flow.worker import work
 
 
