@@ -40,6 +40,10 @@ FROM oldest LEFT JOIN LATERAL (
     WHERE (e.tx, e.id) > ($1, $2) AND e.tx < oldest.tx ORDER BY e.tx, e.id LIMIT $3
 ) told ON true ORDER BY told.tx, told.place"""
 
+_RUNNING = f"""SELECT id, seq, {ABOUT} FROM job
+WHERE id = ANY($1::uuid[]) AND state NOT IN ('succeeded', 'failed', 'cancelled')"""
+"""Of one that has ended no more progress is told, and nothing comes after which it would be forgotten."""
+
 
 class Fleet:
     """Tells all changes to those who follow the fleet in this process, each what it wants."""
@@ -54,6 +58,11 @@ class Fleet:
         self._known: dict[UUID, tuple[About, int]] = {}
         self._progress_at = 0.0
         self._wake = asyncio.Event()
+
+    @property
+    def known(self) -> int:
+        """Of how many jobs it keeps what they are: of those that it told of and that have not ended."""
+        return len(self._known)
 
     def heard(self, job: UUID, seq: int, entry: Mapping[str, Any] | None) -> None:
         """Take in what was announced: new rows, or a piece of progress."""
@@ -114,6 +123,7 @@ class Fleet:
             if not self._followers or self._position is None:
                 self._position = None
                 self._progress.clear()
+                self._known.clear()
                 self._lost.clear()
                 self._wake.clear()
                 await self._wake.wait()
@@ -139,7 +149,9 @@ class Fleet:
         assert event.about
         assert event.job_id
         self._known.pop(event.job_id, None)
-        if event.data.get("state") not in FINAL:
+        if event.data.get("state") in FINAL:
+            self._progress.pop(event.job_id, None)
+        else:
             self._know(event.job_id, event.about, event.seq)
         for outbox, (wanted, after) in self._followers.items():
             if wanted.has(event) and (event.cursor is None or event.cursor > after):
@@ -158,7 +170,7 @@ class Fleet:
         self._progress_at = now
         waiting, self._progress = self._progress, {}
         if unknown := [job for job in waiting if job not in self._known]:
-            for row in await rows(f"SELECT id, seq, {ABOUT} FROM job WHERE id = ANY($1::uuid[])", [unknown]):
+            for row in await rows(_RUNNING, [unknown]):
                 self._know(row["id"], about(row), row["seq"])
         for job, (seq, entry) in waiting.items():
             what, told = self._known.get(job, (None, 0))

@@ -133,8 +133,8 @@ def posted(changed: str) -> str:
     """Return the CTE that writes a message of each changed job to each webhook that wants to be told.
 
     Args:
-        changed: the whole rows of jobs that are told of, as SQL. Where there is no webhook they are not looked at
-            twice.
+        changed: the whole rows of jobs that are told of, as SQL. They are looked through once, and where neither they
+            nor anybody has a webhook no further.
     """
     return f"""posted AS (
     INSERT INTO webhook_delivery (id, webhook_id, project, url, lane, job_id, type, body, state, due_at, created_at)
@@ -143,13 +143,13 @@ def posted(changed: str) -> str:
             'id', id, 'kind', kind, 'queue', queue, 'state', state, 'reason', reason, 'attempt', attempt, 'seq', seq,
             'tags', coalesce(tags, '{{}}'), 'created_at', {_time("created_at")},
             'finished_at', {_time("finished_at")})), 'pending', now(), now()
-    FROM (
-        SELECT job.*, 'job.' || job.state AS told_type, webhook.id AS hook, NULL AS address, webhook.id::text AS lane
-        FROM {changed} job JOIN webhook ON webhook.project = job.project
-        WHERE webhook.disabled_at IS NULL AND webhook.types ? ('job.' || job.state) AND EXISTS (SELECT FROM webhook)
+    FROM {changed} job, LATERAL (SELECT 'job.' || job.state AS told_type OFFSET 0) told, LATERAL (
+        SELECT webhook.id AS hook, NULL AS address, webhook.id::text AS lane FROM webhook
+        WHERE webhook.project = job.project AND webhook.disabled_at IS NULL AND webhook.types ? told_type
         UNION ALL
-        SELECT job.*, 'job.' || job.state, NULL, left(job.webhook->>'url', 2048),
+        SELECT NULL, left(job.webhook->>'url', 2048),
             left(concat_ws(' ', job.project, lower(substring(job.webhook->>'url' FROM '//([^/?#]*)'))), 255)
-        FROM {changed} job WHERE job.webhook->'types' ? ('job.' || job.state)
+        WHERE job.webhook->'types' ? told_type
     ) wanted
+    WHERE job.webhook IS NOT NULL OR EXISTS (SELECT FROM webhook)
 )"""
