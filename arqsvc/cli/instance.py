@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,8 +68,14 @@ class Instance:
 
 
 @asynccontextmanager
-async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
+async def running_instance(
+    settings: Settings, insisted: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[Instance]:
     """Start the whole service on this state folder; ends it in order, and leaves nothing running.
+
+    Args:
+        settings: where and how.
+        insisted: returns when a worker that lets its jobs finish is to end at once.
 
     Raises:
         CannotStart: the state is in use, the port is taken, or a server does not start.
@@ -87,7 +93,7 @@ async def running_instance(settings: Settings) -> AsyncIterator[Instance]:
         database_url = settings.database_url.get_secret_value()
         if own_migrations() - await applied_migrations(database_url):
             await migrate(database_url)
-        await stack.enter_async_context(_worker(settings))
+        await stack.enter_async_context(_worker(settings, insisted))
         app = create_app(settings, kinds)
         url = await stack.enter_async_context(serving(app, listening, trusted=settings.trusted_proxies))
         before = Instance.of(settings.state_dir)
@@ -225,17 +231,17 @@ async def _servers(settings: Settings) -> AsyncIterator[Settings]:
 
 
 @asynccontextmanager
-async def _worker(settings: Settings) -> AsyncIterator[None]:
+async def _worker(settings: Settings, insisted: Callable[[], Awaitable[None]] | None) -> AsyncIterator[None]:
     """Keep a worker of all queues running for the block; it drains before this ends."""
     async with task_group() as group:
-        working = group.create_task(supervise("worker", lambda: _run_worker(settings)))
+        working = group.create_task(supervise("worker", lambda: _run_worker(settings, insisted)))
         try:
             yield
         finally:
             working.cancel()
 
 
-async def _run_worker(settings: Settings) -> None:
+async def _run_worker(settings: Settings, insisted: Callable[[], Awaitable[None]] | None) -> None:
     """Run a worker of all queues, or a fleet of them, in a child, for as long as it lives."""
     longer_s = settings.cancel_grace_s + KILL_S if settings.fleet else 0.0  # a fleet waits for its workers
     async with guarded(
@@ -243,6 +249,7 @@ async def _run_worker(settings: Settings) -> None:
         stop_signal=SIGTERM,
         grace_s=settings.drain_s + KILL_S + longer_s,
         env={**os.environ, **settings.environment()},
+        insisted=insisted,
     ) as worker:
         code = await worker.wait()
     raise ChildDied(f"The worker ended with exit code {code}; its log says why.", exitcode=code)

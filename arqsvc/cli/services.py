@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from signal import SIGINT, SIGTERM
 
 import click
@@ -62,10 +62,10 @@ def stopped_by_signals() -> Iterator[Stop]:
 
 
 async def up(settings: Settings) -> int:
-    """Run everything until SIGTERM or Ctrl-C."""
+    """Run everything until SIGTERM or Ctrl-C; then running jobs may finish. A second signal ends them at once."""
     log_to(settings.log_level, settings.log_file)
     with stopped_by_signals() as stop:
-        async with running_instance(settings) as instance:
+        async with running_instance(settings, stop.insisted) as instance:
             settle()
             link = await create_secret(KeyKind.LINK, project="default", name="browser", scopes=BROWSER, life=LINK_LIFE)
             click.echo(f"arqsvc {__version__} at {instance.url}  (state: {settings.state_dir})")
@@ -73,6 +73,9 @@ async def up(settings: Settings) -> int:
             click.echo("Ctrl-C ends it; unfinished jobs go on at the next start.")
             sys.stdout.flush()
             await stop.wait()
+            with suppress(OSError):  # the terminal may be gone
+                click.echo(f"Running jobs get {settings.drain_s:g} s to finish; Ctrl-C again ends it at once.")
+                sys.stdout.flush()
     return 0
 
 

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from signal import Signals
 
@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 GUARD: list[str | Path] = [sys.executable, "-I", "-S", "-E", Path(__file__).with_name("guard.py")]
 SPAWN_S = 20.0  # the guard is up in 0.1 s on a busy core
+AGAIN_S = 0.5
 KILL_S = 5.0  # from SIGKILL to gone; longer only while the kernel waits for a disk
 
 
@@ -44,6 +45,7 @@ async def guarded(
     grace_s: float,
     log: Path | None = None,
     env: Mapping[str, str] | None = None,
+    insisted: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Guarded]:
     """Run `command` for the block, and end it too when this process is killed.
 
@@ -55,6 +57,7 @@ async def guarded(
         grace_s: how long it may take to do so before it is killed.
         log: takes what it writes, at the end of the file; None for our standard error.
         env: its whole environment; None for ours.
+        insisted: returns when the program, while it ends, is to be asked once more.
 
     Raises:
         CannotStart: the program is missing or may not be run, or its log cannot be written.
@@ -82,7 +85,10 @@ async def guarded(
     finally:
         os.close(pipe)
         if guard:
+            asking = asyncio.create_task(_ask_again(pid, stop_signal, insisted)) if insisted else None
             await _end_of(guard, grace_s)
+            if asking:
+                asking.cancel()
 
 
 async def _program_id(guard: asyncio.subprocess.Process) -> int:
@@ -92,6 +98,14 @@ async def _program_id(guard: asyncio.subprocess.Process) -> int:
     if said.isdigit():
         return int(said)
     raise ChildProcessError(said or "its guard ended at once")
+
+
+async def _ask_again(pid: int, stop_signal: Signals, insisted: Callable[[], Awaitable[None]]) -> None:
+    await insisted()
+    with suppress(ProcessLookupError):
+        while True:  # of two signals that come at once a program hears one
+            os.kill(pid, stop_signal)
+            await asyncio.sleep(AGAIN_S)
 
 
 async def _end_of(guard: asyncio.subprocess.Process, grace_s: float) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.cli.program import Program
+from tests.servers import ROOT
 from tests.waiting import until
 
 
@@ -41,6 +42,54 @@ async def test_a_running_job_ends_before_the_service_does(program: Program) -> N
     async with program.up():
         (job,) = [json.loads(line) for line in (await program.run("jobs", "list", "--json"))[1].splitlines()]
         assert (job["state"], job["attempt"]) == ("succeeded", 1)
+
+
+SLOW = {
+    "__init__.py": "",
+    "params.py": """from arqsvc.jobs.declare import Params, Result
+class Slept(Result):
+    pass
+class Sleep(Params, kind="slow.sleep", result=Slept, queue="slow"):
+    pass
+""",
+    "jobs.py": """import asyncio
+from arqsvc.jobs.declare import job
+from slow.params import Sleep, Slept
+@job(Sleep)
+async def sleep(ctx, params):
+    await asyncio.sleep(3600)
+    return Slept()
+""",
+}
+
+
+async def test_a_second_signal_ends_it_at_once_and_the_job_goes_back_to_its_queue(program: Program) -> None:
+    (program.home / "slow").mkdir()
+    for name, text in SLOW.items():
+        (program.home / "slow" / name).write_text(text)
+    environ = {"ARQSVC_FAMILIES": "slow", "PYTHONPATH": f"{ROOT}{os.pathsep}{program.home}"}
+    async with program.up(**environ, ARQSVC_DRAIN_S="600") as (process, address):
+        key = json.loads((program.state / "client.json").read_text())["api_key"]
+        async with httpx.AsyncClient(base_url=address, headers={"X-API-Key": key}, trust_env=False) as http:
+            job = (await http.post("/api/v1/jobs/slow.sleep", json={"params": {}})).json()["id"]
+            await until(lambda: is_in(http, job, "running"))
+        process.send_signal(SIGINT)
+        assert process.stdout
+        async for line in process.stdout:
+            if b"Ctrl-C again" in line:
+                break
+        process.send_signal(SIGINT)
+        _, err = await process.communicate()
+        assert (process.returncode, b"Traceback" in err) == (0, False)
+    async with program.up(**environ, ARQSVC_DRAIN_S="0") as (_, address):
+        async with httpx.AsyncClient(base_url=address, headers={"X-API-Key": key}, trust_env=False) as http:
+            await until(lambda: is_in(http, job, "running"))  # again
+            attempts = (await http.get(f"/api/v1/jobs/{job}/attempts")).json()["items"]
+        assert "interrupted" in [attempt["outcome"] for attempt in attempts]
+
+
+async def is_in(http: httpx.AsyncClient, job: str, state: str) -> bool:
+    return bool((await http.get(f"/api/v1/jobs/{job}")).json()["state"] == state)
 
 
 async def test_a_worker_that_is_killed_is_replaced(program: Program) -> None:
