@@ -236,8 +236,8 @@ async def _worker(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _run_worker(settings: Settings) -> None:
-    """Run a worker of all queues, or a fleet of them, in a child, for as long as it lives."""
-    longer_s = settings.cancel_grace_s + KILL_S if settings.fleet else 0.0  # a fleet waits for its workers
+    """Run a worker of all queues, or as many as are needed, in a child, for as long as it lives."""
+    longer_s = settings.cancel_grace_s + KILL_S if settings.worker_bounds else 0.0  # it waits for its workers
     async with guarded(
         [sys.executable, "-m", "arqsvc", "worker"],
         stop_signal=SIGTERM,
