@@ -10,10 +10,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as, id_in, query_as
+from arqsvc.api.held import of
 from arqsvc.api.keys import PREFIX_LENGTH, USER, Caller, KeyKind, KeyRecord, Scope, new_secret
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
-from arqsvc.api.readers import readers_of
 from arqsvc.contract import Key, KeyPage, NewKey
 from arqsvc.errors import Conflict, NotFound
 from arqsvc.jobs.events import rfc3339
@@ -107,7 +107,7 @@ async def revoke(request: Request, caller: Caller) -> Response:
     key = await _named(request)
     request.state.audit = facts(key)
     await remove(key)
-    readers_of(request).look_soon()
+    of(request).readers.look_soon()
     return Response(status_code=204)
 
 

@@ -12,10 +12,10 @@ from uuid6 import uuid7
 
 from arqsvc.api.addresses import check_address
 from arqsvc.api.bodies import body_as, id_in, query_as
-from arqsvc.api.jobs import infra_of
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.webhook_sender import Sender, message
+from arqsvc.api.webhook_sender import message
 from arqsvc.contract import Delivery, DeliveryPage, NewWebhook, Webhook, WebhookList, WebhookSecret
 from arqsvc.errors import Conflict, NotFound
 from arqsvc.jobs import deliveries
@@ -249,9 +249,8 @@ async def _changed(found: WebhookRecord, caller: Caller, **values: Any) -> Respo
 
 async def _sent(request: Request, delivery: UUID) -> Response:
     """Answer with a delivery that is to be tried at once."""
-    sender: Sender = request.app.state.sender
-    sender.wake()
-    return reply(_shown(await DeliveryRecord.get(id=delivery), infra_of(request).settings), 202)
+    of(request).sender.wake()
+    return reply(_shown(await DeliveryRecord.get(id=delivery), of(request).infra.settings), 202)
 
 
 async def _page(request: Request, caller: Caller, **which: Any) -> Response:
@@ -262,7 +261,7 @@ async def _page(request: Request, caller: Caller, **which: Any) -> Response:
     found = await query.order_by("-id").limit(asked.limit + 1)
     page = found[: asked.limit]
     cursor = str(page[-1].id) if len(found) > asked.limit else None
-    return reply(DeliveryPage(items=[_shown(one, infra_of(request).settings) for one in page], next_cursor=cursor))
+    return reply(DeliveryPage(items=[_shown(one, of(request).infra.settings) for one in page], next_cursor=cursor))
 
 
 async def _secret(caller: Caller) -> Response:

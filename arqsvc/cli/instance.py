@@ -140,8 +140,8 @@ async def serving(app: Starlette, listening: socket.socket, *, trusted: str = ""
             yield _address(listening)
         finally:
             server.should_exit = True
-            if hub := getattr(app.state, "hub", None):  # it has streams, which else would be waited for
-                hub.stop()
+            if held := getattr(app.state, "held", None):  # it has streams, which else would be waited for
+                held.hub.stop()
 
 
 def _allow_many_connections() -> None:
