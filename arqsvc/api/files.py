@@ -16,6 +16,7 @@ from arqsvc.api.etag import known
 from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.records import newest
 from arqsvc.api.shown import shown_file
 from arqsvc.api.uploads import Upload
 from arqsvc.contract import File, FilePage
@@ -121,11 +122,7 @@ async def list_files(request: Request, caller: Caller) -> Response:
     query = FileRecord.filter(project=caller.project)
     if asked.job is not None:
         query = query.filter(job_id=None if asked.job == "none" else asked.job)
-    if asked.cursor:
-        query = query.filter(id__lt=asked.cursor)
-    found = await query.order_by("-id").limit(asked.limit + 1)
-    page = found[: asked.limit]
-    cursor = str(page[-1].id) if len(found) > asked.limit else None
+    page, cursor = await newest(query, asked.cursor, asked.limit)
     return reply(FilePage(items=[shown_file(file) for file in page], next_cursor=cursor))
 
 

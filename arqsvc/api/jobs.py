@@ -7,10 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from arqsvc.api.bodies import id_in
 from arqsvc.api.held import of
 from arqsvc.api.keys import Caller
 from arqsvc.api.operation import reply
+from arqsvc.api.records import own
 from arqsvc.api.shown import shown_jobs
 from arqsvc.errors import NotFound
 from arqsvc.jobs.record import JobRecord
@@ -22,10 +22,7 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     Raises:
         NotFound: there is none, or it is another's.
     """
-    job = await JobRecord.get_or_none(id=id_in(connection, no_job), project=caller.project)
-    if job is None:
-        raise no_job(connection)
-    return job
+    return await own(JobRecord, connection, caller, no_job)
 
 
 def no_job(connection: HTTPConnection) -> NotFound:

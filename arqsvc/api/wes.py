@@ -27,6 +27,7 @@ from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import REFUSAL, fault, invalid
+from arqsvc.api.records import newest
 from arqsvc.api.submissions import Submission, fitting
 from arqsvc.api.submit import accept
 from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
@@ -107,12 +108,8 @@ async def list_runs(request: Request, caller: Caller) -> Response:
     """List the runs of the caller's project, the newest first."""
     page = query_as(Page, request)
     query = JobRecord.filter(project=caller.project)
-    if page.page_token:
-        query = query.filter(id__lt=page.page_token)
-    size = min(page.page_size, LARGEST_PAGE)
-    found = await query.order_by("-id").limit(size + 1)
-    token = str(found[size - 1].id) if len(found) > size else ""
-    return JSONResponse({"runs": [_summary(job) for job in found[:size]], "next_page_token": token})
+    found, token = await newest(query, page.page_token, min(page.page_size, LARGEST_PAGE))
+    return JSONResponse({"runs": [_summary(job) for job in found], "next_page_token": token or ""})
 
 
 @operation("wes.run", "POST", "/runs", Scope.SUBMIT, {}, repeatable=False)
