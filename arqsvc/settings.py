@@ -284,7 +284,7 @@ class Settings(EnvironmentSettings):
         return {queue: int(number) if number else self.concurrency for queue, _, number in parts}
 
     @property
-    def fleet(self) -> tuple[int, int] | None:
+    def worker_bounds(self) -> tuple[int, int] | None:
         """The fewest and the most worker processes that a worker command keeps; None for one, itself."""
         least, _, most = self.autoscale.partition(":")
         return (int(least), int(most)) if most else None

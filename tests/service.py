@@ -52,4 +52,4 @@ async def open_service(
                 Wire(url, key) as client,
                 httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, trust_env=False) as http,
             ):
-                yield Service(settings, client, http, key, app.state.hub, app.state.readers)
+                yield Service(settings, client, http, key, app.state.held.hub, app.state.held.readers)

@@ -43,9 +43,9 @@ def test_a_wrong_value_is_named(environ: dict[str, str], said: str) -> None:
     assert said in error.value.detail
 
 
-def test_a_fleet_has_a_fewest_and_a_most() -> None:
-    assert Settings.read({"ARQSVC_AUTOSCALE": "1:8"}).fleet == (1, 8)
-    assert Settings.read({"ARQSVC_AUTOSCALE": ""}).fleet is None
+def test_workers_have_a_fewest_and_a_most() -> None:
+    assert Settings.read({"ARQSVC_AUTOSCALE": "1:8"}).worker_bounds == (1, 8)
+    assert Settings.read({"ARQSVC_AUTOSCALE": ""}).worker_bounds is None
 
 
 def test_a_child_reads_the_same_settings() -> None:

@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
-from arqsvc.api.jobs import answer_job, find_job, infra_of, queue_of
+from arqsvc.api.held import of
+from arqsvc.api.jobs import answer_job, find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
-from arqsvc.api.submissions import Submission, admission_of, known_kind
+from arqsvc.api.submissions import Submission, known_kind
 from arqsvc.api.submit import accept, accepted
 from arqsvc.contract import Job, Submitted
 from arqsvc.errors import Conflict
@@ -50,7 +51,7 @@ async def cancel(request: Request, caller: Caller) -> Response:
     job = await find_job(request, caller)
     asked = await body_as(Cancel, request, empty={})
     request.state.audit = {"reason": asked.reason, "mode": asked.mode}
-    await queue_of(request).cancel(job.id, asked.reason, asked.grace)
+    await of(request).queue.cancel(job.id, asked.reason, asked.grace)
     return await answer_job(request, job.id, caller, status=202)
 
 
@@ -62,7 +63,7 @@ async def retry(request: Request, caller: Caller) -> Response:
     by now, see `dedupe`; and where its queue takes in no new jobs. It counts as a job that is submitted.
     """
     job = await find_job(request, caller)
-    await retry_job(admission_of(request), job.id)
+    await retry_job(of(request).admission, job.id)
     return await answer_job(request, job.id, caller, status=202)
 
 
@@ -112,7 +113,8 @@ async def remove(request: Request, caller: Caller) -> Response:
     409 while it has not ended, is pinned, or another job that has not ended needs it, or names one of its files.
     """
     job = await find_job(request, caller)
-    if not await delete([job.id], caller.project, infra_of(request).storage, infra_of(request).redis):
+    infra = of(request).infra
+    if not await delete([job.id], caller.project, infra.storage, infra.redis):
         await job.refresh_from_db()
         why = (
             job.state.value

@@ -2,9 +2,9 @@
 
 from starlette.requests import Request
 
+from arqsvc.api.held import of
 from arqsvc.api.problems import fault
 from arqsvc.errors import AddressRefused
-from arqsvc.infra.outward import Outward
 
 
 async def check_address(request: Request, url: str, pointer: str) -> None:
@@ -13,8 +13,7 @@ async def check_address(request: Request, url: str, pointer: str) -> None:
     Raises:
         InvalidParams: it is malformed or unknown, or not public; with this JSON Pointer.
     """
-    outward: Outward = request.app.state.outward
     try:
-        await outward.check(url)
+        await of(request).outward.check(url)
     except AddressRefused as error:
         raise fault(pointer, error.detail) from error

@@ -42,16 +42,17 @@ from arqsvc.api import (
     wes,
     workers,
 )
-from arqsvc.api.gate import Gate, gate_of
+from arqsvc.api.gate import Gate
+from arqsvc.api.held import Held, of
 from arqsvc.api.methods import on_wrong_method, refusals
 from arqsvc.api.openapi import OpenApi
 from arqsvc.api.readers import Readers
 from arqsvc.api.sites import cors
 from arqsvc.api.webhook_sender import AT_ONCE, Sender
 from arqsvc.errors import ArqsvcError
-from arqsvc.infra import open_infra
+from arqsvc.infra import Infra, open_infra
 from arqsvc.infra.db import UNAVAILABLE
-from arqsvc.infra.outward import open_outward
+from arqsvc.infra.outward import Outward, open_outward
 from arqsvc.infra.supervise import every, supervised
 from arqsvc.jobs.admission import Admission
 from arqsvc.jobs.content import sweep_on
@@ -98,7 +99,6 @@ PAGE_HEADERS = {
 
 def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starlette:
     """Return the ASGI application for these kinds of jobs; it opens the database and Redis when it starts."""
-    seen = observed.Seen()
     return Starlette(
         routes=_routes(OpenApi(OPERATIONS, params, known_queues(params, settings.routed))),
         exception_handlers={
@@ -108,8 +108,8 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
             Exception: problems.on_bug,
         },
-        middleware=[Middleware(observed.Observed, seen), *cors(settings)],
-        lifespan=lambda app: _opened(app, settings, params, seen),
+        middleware=[Middleware(observed.Observed), *cors(settings)],
+        lifespan=lambda app: _opened(app, settings, params),
     )
 
 
@@ -140,39 +140,50 @@ def _routes(described: OpenApi) -> list[BaseRoute]:
 
 
 @asynccontextmanager
-async def _opened(
-    app: Starlette, settings: Settings, params: Mapping[str, type[Params]], seen: observed.Seen
-) -> AsyncIterator[None]:
+async def _opened(app: Starlette, settings: Settings, params: Mapping[str, type[Params]]) -> AsyncIterator[None]:
     """Open what the handlers work with, and run what goes on behind them."""
     async with (
         open_infra(settings) as infra,
         open_outward(private=settings.webhook_private, at_once=AT_ONCE) as outward,
     ):
-        hub, queue, gate = EventHub(infra.redis), JobQueue(infra.redis, settings.routed), Gate(settings, infra.redis)
-        sender = Sender(outward, base_url=settings.url)
-        outlook = Outlook(queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit)
-        state = app.state
-        state.infra, state.hub, state.queue, state.params, state.gate = infra, hub, queue, params, gate
-        quotas = state.quotas = Quotas(settings)
-        state.outlook, state.reasons = outlook, Reasons(settings.lease_s)
-        state.admission = Admission(queue, quotas, outlook)
-        state.migrations, state.service, state.seen = health.Migrations(), metrics.Service(), seen
-        state.outward, state.sender = outward, sender
-        state.readers = readers = Readers(hub, settings.streams_per_key)
+        held = app.state.held = _held(params, infra, outward)
         loops = [
-            *hub.loops,
-            ("submissions", queue.run),
-            ("webhooks", sender.run),
+            *held.hub.loops,
+            ("submissions", held.queue.run),
+            ("webhooks", held.sender.run),
             ("old answers", _forget_answers),
-            ("old messages", sender.forget),
+            ("old messages", held.sender.forget),
             ("unnamed content", lambda: sweep_on(infra.storage)),
-            ("last uses", gate.write_uses),
-            ("readers", readers.run),
+            ("last uses", held.gate.write_uses),
+            ("readers", held.readers.run),
         ]
         if days := settings.audit_days:
             loops.append(("old deeds", lambda: every(audit.FORGET_S, lambda: audit.forget_old(days))))
         async with supervised(loops):
             yield
+
+
+def _held(params: Mapping[str, type[Params]], infra: Infra, outward: Outward) -> Held:
+    settings, hub, quotas = infra.settings, EventHub(infra.redis), Quotas(infra.settings)
+    queue = JobQueue(infra.redis, settings.routed)
+    outlook = Outlook(queue, lease_s=settings.lease_s, long=settings.queue_long, limit=settings.queue_limit)
+    return Held(
+        params=params,
+        infra=infra,
+        outward=outward,
+        hub=hub,
+        queue=queue,
+        outlook=outlook,
+        quotas=quotas,
+        admission=Admission(queue, quotas, outlook),
+        reasons=Reasons(settings.lease_s),
+        gate=Gate(settings, infra.redis),
+        readers=Readers(hub, settings.streams_per_key),
+        sender=Sender(outward, base_url=settings.url),
+        migrations=health.Migrations(),
+        service=metrics.Service(),
+        seen=observed.Seen(),
+    )
 
 
 async def _forget_answers() -> None:
@@ -183,7 +194,7 @@ class _Page(StaticFiles):
     """The page's own files: they load nothing from elsewhere, and a browser asks whether they are still the same."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        gate_of(HTTPConnection(scope)).sites.check_host(HTTPConnection(scope))
+        of(HTTPConnection(scope)).gate.sites.check_host(HTTPConnection(scope))
         return await super().get_response(path, scope)
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
@@ -194,5 +205,5 @@ class _Page(StaticFiles):
 
 async def login(request: Request) -> Response:
     """GET /login#t=...: the page that logs a browser in with what only the browser sees, the part behind the `#`."""
-    gate_of(request).sites.check_host(request)
+    of(request).gate.sites.check_host(request)
     return FileResponse(WEB / "login.html", headers=PAGE_HEADERS)

@@ -12,6 +12,7 @@ from arqsvc.api.audit import AuditRecord
 from arqsvc.api.bodies import query_as
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.records import newest
 from arqsvc.contract import Answer
 from arqsvc.errors import Forbidden
 
@@ -69,12 +70,9 @@ async def list_audit(request: Request, caller: Caller) -> Response:
         query = query.filter(action=asked.action)
     if asked.target:
         query = query.filter(target=asked.target)
-    if asked.cursor is not None:
-        query = query.filter(id__lt=asked.cursor)
-    found = await query.order_by("-id").limit(asked.limit + 1)
-    page = found[: asked.limit]
+    page, cursor = await newest(query, asked.cursor, asked.limit)
     deeds = [Deed.model_validate(row, from_attributes=True) for row in page]
-    return reply(DeedPage(items=deeds, next_cursor=str(page[-1].id) if len(found) > asked.limit else None))
+    return reply(DeedPage(items=deeds, next_cursor=cursor))
 
 
 OPERATIONS = (list_audit,)

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from arqsvc.api.batch_body import LIMIT_BYTES, BatchOfJobs, BatchSubmission, Turns, read_batch
 from arqsvc.api.bodies import body_of, check_storable, fitted
+from arqsvc.api.held import of
 from arqsvc.api.idempotency import job_ids
-from arqsvc.api.jobs import queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import fault
-from arqsvc.api.submissions import admission_of, checked, known_kind, outlook_of, queues_of, warned
+from arqsvc.api.submissions import checked, known_kind, warned
 from arqsvc.contract import Batch, BatchItem, JobReference, Problem
 from arqsvc.errors import ArqsvcError, InvalidParams
 from arqsvc.jobs.admission import Submitted, Wish
@@ -71,7 +71,8 @@ class _Submitting:
     """The queues that jobs were submitted to."""
 
     def __post_init__(self) -> None:
-        self.admission, self.queues = admission_of(self.request), queues_of(self.request)
+        held = of(self.request)
+        self.admission, self.queues = held.admission, held.queues
 
     async def each(self, given: Sequence[Given]) -> None:
         """Submit each for itself."""
@@ -108,7 +109,7 @@ class _Submitting:
             items=[],
             accepted=len(self.outcomes) - refused,
             refused=refused,
-            warnings=warned(outlook_of(self.request), self.used),
+            warnings=warned(of(self.request).outlook, self.used),
         )
         text = about.model_dump_json().replace('"items":[]', f'"items":[{items}]', 1)
         return Response(text, media_type="application/json")
@@ -132,7 +133,7 @@ class _Submitting:
         kind = known_kind(self.request, said.kind)
         params = await checked(self.request, kind, said, self.caller, self.queues, at=at)
         ids = job_ids(self.request, item)
-        jobs = queue_of(self.request).new_jobs(params, self.caller.project, said.options(self.caller), ids)
+        jobs = of(self.request).queue.new_jobs(params, self.caller.project, said.options(self.caller), ids)
         return Ready(item, Wish(jobs, said.dedupe))
 
     def _accepted(self, one: Ready, came: Submitted) -> None:

@@ -10,11 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
-from arqsvc.api.jobs import infra_of, queue_of
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
-from arqsvc.api.submissions import admission_of
 from arqsvc.contract import Answer
 from arqsvc.errors import Conflict, JobsQuota, QueueFull
 from arqsvc.infra.db import rows
@@ -139,7 +138,7 @@ async def _act(request: Request, caller: Caller, asked: Bulk, matched: int) -> i
     """Do it to all that are meant, page by page; returns to how many. The audit log is told as it goes."""
     told = {**asked.model_dump(mode="json", exclude_defaults=True), "matched": matched, "done": 0}
     request.state.audit = told
-    queue, infra, admission = queue_of(request), infra_of(request), admission_of(request)
+    held = of(request)
     full: JobsQuota | QueueFull | None = None
 
     async def retried(page: Sequence[UUID]) -> list[UUID]:
@@ -147,7 +146,7 @@ async def _act(request: Request, caller: Caller, asked: Bulk, matched: int) -> i
         done = []
         for job in page:
             try:
-                await retry(admission, job)
+                await retry(held.admission, job)
             except Conflict:
                 continue
             except (JobsQuota, QueueFull) as error:
@@ -157,9 +156,9 @@ async def _act(request: Request, caller: Caller, asked: Bulk, matched: int) -> i
         return done
 
     acts: dict[Action, Callable[[Sequence[UUID]], Awaitable[Any]]] = {
-        "cancel": lambda page: queue.cancel_all(page, asked.reason, asked.grace_s),
+        "cancel": lambda page: held.queue.cancel_all(page, asked.reason, asked.grace_s),
         "retry": retried,
-        "delete": lambda page: delete(page, caller.project, infra.storage, infra.redis),
+        "delete": lambda page: delete(page, caller.project, held.infra.storage, held.infra.redis),
         "pin": lambda page: pin(page, pinned=True),
         "unpin": lambda page: pin(page, pinned=False),
     }

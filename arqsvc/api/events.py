@@ -5,11 +5,11 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import STREAM, operation, reply
 from arqsvc.api.problems import on_error
-from arqsvc.api.readers import readers_of
 from arqsvc.api.sockets import SNAPSHOT, Conversation, live, place_of, tell, until_gone
 from arqsvc.api.sse import EventStream
 from arqsvc.api.tickets import admit, make_ticket
@@ -17,7 +17,6 @@ from arqsvc.contract import Ticket
 from arqsvc.errors import ArqsvcError
 from arqsvc.jobs.events import Cursor
 from arqsvc.jobs.filters import Filter
-from arqsvc.jobs.hub import EventHub
 from arqsvc.jobs.record import FINAL
 from arqsvc.jobs.snapshot import Wanted
 
@@ -65,10 +64,12 @@ async def stream(request: Request, caller: Caller) -> Response:
     after = place_of(_after(request), job.seq)
     if job.state in FINAL and after.seq == job.seq:
         return Response(status_code=204)
-    hub, readers = _hub(request), readers_of(request)
-    readers.check(caller)
+    held = of(request)
+    held.readers.check(caller)
     return EventStream(
-        lambda: readers.opened(caller), lambda outbox: hub.follow(outbox, job.id, after), lambda event: event.id
+        lambda: held.readers.opened(caller),
+        lambda outbox: held.hub.follow(outbox, job.id, after),
+        lambda event: event.id,
     )
 
 
@@ -87,11 +88,11 @@ async def fleet(request: Request, caller: Caller) -> Response:
     after = _after(request) or "now"
     cursor = Cursor.parse(after) if after not in {"now", SNAPSHOT} else None
     wanted = Wanted(caller.project, live(Following.parse(request.query_params)))
-    hub, readers = _hub(request), readers_of(request)
-    readers.check(caller)
+    held = of(request)
+    held.readers.check(caller)
     return EventStream(
-        lambda: readers.opened(caller),
-        lambda outbox: hub.fleet.join(outbox, wanted, cursor, anew=after == SNAPSHOT),
+        lambda: held.readers.opened(caller),
+        lambda outbox: held.hub.fleet.join(outbox, wanted, cursor, anew=after == SNAPSHOT),
         lambda event: event.cursor,
     )
 
@@ -107,36 +108,36 @@ async def ticket(request: Request, caller: Caller) -> Response:
 
 async def job_socket(websocket: WebSocket) -> None:
     """The story of a job over a WebSocket; closes with 1000 after the final state."""
-    hub, readers = _hub(websocket), readers_of(websocket)
+    held = of(websocket)
     try:
         caller = await _reader(websocket)
         job = await find_job(websocket, caller)
         after = place_of(_after(websocket), job.seq)
-        readers.check(caller)
+        held.readers.check(caller)
     except ArqsvcError as error:
         await websocket.send_denial_response(await on_error(websocket, error))
         return
-    with readers.opened(caller) as outbox:
+    with held.readers.opened(caller) as outbox:
         await websocket.accept()
         if job.state in FINAL and after.seq == job.seq:
             outbox.ended(job.id)
         else:
-            hub.follow(outbox, job.id, after)
+            held.hub.follow(outbox, job.id, after)
         await tell(websocket, outbox, until_gone(websocket, outbox))
 
 
 async def fleet_socket(websocket: WebSocket) -> None:
     """A WebSocket that follows the jobs, and as much of the fleet, as its client says (`sockets.Message`)."""
-    hub, readers = _hub(websocket), readers_of(websocket)
+    held = of(websocket)
     try:
         caller = await _reader(websocket)
-        readers.check(caller)
+        held.readers.check(caller)
     except ArqsvcError as error:
         await websocket.send_denial_response(await on_error(websocket, error))
         return
-    with readers.opened(caller, single=False) as outbox:
+    with held.readers.opened(caller, single=False) as outbox:
         await websocket.accept()
-        await tell(websocket, outbox, Conversation(hub, outbox, caller).hear(websocket))
+        await tell(websocket, outbox, Conversation(held.hub, outbox, caller).hear(websocket))
 
 
 async def _reader(websocket: WebSocket) -> Caller:
@@ -147,11 +148,6 @@ async def _reader(websocket: WebSocket) -> Caller:
 
 def _after(connection: HTTPConnection) -> str | None:
     return connection.headers.get("last-event-id") or connection.query_params.get("after")
-
-
-def _hub(connection: HTTPConnection) -> EventHub:
-    hub: EventHub = connection.app.state.hub
-    return hub
 
 
 OPERATIONS = (stream, fleet, ticket)

@@ -13,15 +13,14 @@ from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSati
 
 from arqsvc.api.bodies import id_in, query_as
 from arqsvc.api.etag import known
-from arqsvc.api.jobs import infra_of
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.projects import quotas_of
+from arqsvc.api.records import newest
 from arqsvc.api.shown import shown_file
 from arqsvc.api.uploads import Upload
 from arqsvc.contract import File, FilePage
 from arqsvc.errors import Conflict, NotFound
-from arqsvc.infra import Infra
 from arqsvc.infra.storage import Stored
 from arqsvc.jobs.content import discard
 from arqsvc.jobs.files import FileRecord, file_row, find_file, wanted
@@ -78,10 +77,10 @@ async def upload(request: Request, caller: Caller) -> Response:
 
     The name comes from `?name=`, `Content-Disposition` or the form.
     """
-    infra: Infra = request.app.state.infra
-    left_bytes = await quotas_of(request).bytes_left(caller.project)
-    sent = Upload(request, limit_bytes=infra.settings.upload_limit_bytes, left_bytes=left_bytes)
-    stored = await infra.storage.put(sent)
+    held = of(request)
+    left_bytes = await held.quotas.bytes_left(caller.project)
+    sent = Upload(request, limit_bytes=held.infra.settings.upload_limit_bytes, left_bytes=left_bytes)
+    stored = await held.infra.storage.put(sent)
     file = await named(sent.name, stored, caller)
     return reply(shown_file(file), 201, {"Location": f"/api/v1/files/{file.id}"})
 
@@ -100,8 +99,7 @@ async def named(name: str, stored: Stored, caller: Caller) -> FileRecord:
 async def download(request: Request, caller: Caller) -> Response:
     """Return the content of a file; `Range` and `If-None-Match` are heeded."""
     file = await _find(request, caller)
-    infra: Infra = request.app.state.infra
-    path = infra.storage.path(file.sha256)
+    path = of(request).infra.storage.path(file.sha256)
     if not path.is_file():
         raise NotFound(f"The content of file {file.id} ({file.name}) is not in storage any more. Make it again.")
     headers = _headers(file)
@@ -124,11 +122,7 @@ async def list_files(request: Request, caller: Caller) -> Response:
     query = FileRecord.filter(project=caller.project)
     if asked.job is not None:
         query = query.filter(job_id=None if asked.job == "none" else asked.job)
-    if asked.cursor:
-        query = query.filter(id__lt=asked.cursor)
-    found = await query.order_by("-id").limit(asked.limit + 1)
-    page = found[: asked.limit]
-    cursor = str(page[-1].id) if len(found) > asked.limit else None
+    page, cursor = await newest(query, asked.cursor, asked.limit)
     return reply(FilePage(items=[shown_file(file) for file in page], next_cursor=cursor))
 
 
@@ -144,7 +138,7 @@ async def remove(request: Request, caller: Caller) -> Response:
     if await wanted([file.id], caller.project):
         raise Conflict(f"A job that has not ended reads file {file.id} ({file.name}). Wait for it, or cancel it.")
     await FileRecord.filter(id=file.id).delete()
-    await discard([file.sha256], infra_of(request).storage)
+    await discard([file.sha256], of(request).infra.storage)
     return Response(status_code=204)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, KeyKind, digest, find
 from arqsvc.api.rates import Rates, Spent
 from arqsvc.api.sites import Sites
@@ -81,12 +82,12 @@ class Gate:
         Raises:
             RateLimited: one too many came from there.
         """
-        of = address(connection)
-        spent = await self._rates.spend(f"guesses:{of}", GUESSES_PER_MINUTE)
+        host = address(connection)
+        spent = await self._rates.spend(f"guesses:{host}", GUESSES_PER_MINUTE)
         if spent and spent.left < 0:
-            beyond = await self._rates.spend(f"lookups:{of}", LOOKUPS_PER_MINUTE)
+            beyond = await self._rates.spend(f"lookups:{host}", LOOKUPS_PER_MINUTE)
             if beyond and beyond.left < 0:
-                _keep(self._guessers, of, _now() + beyond.wait_s)
+                _keep(self._guessers, host, _now() + beyond.wait_s)
             raise _too_many_guesses(spent.wait_s)
 
     def _note_use(self, kept: str, caller: Caller) -> None:
@@ -120,7 +121,7 @@ async def authenticate(connection: HTTPConnection) -> Caller:
         Misdirected: the cookie came to a name that is not ours.
         RateLimited: it comes too often.
     """
-    gate = gate_of(connection)
+    gate = of(connection).gate
     scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         secret = connection.headers.get("x-api-key", "")
@@ -130,12 +131,6 @@ async def authenticate(connection: HTTPConnection) -> Caller:
         gate.sites.check_page(connection)
         return await gate.pass_on(connection, secret, KeyKind.SESSION)
     raise Unauthorized("Send a key as `Authorization: Bearer ...` or `X-API-Key`. `arqsvc keys create` makes one.")
-
-
-def gate_of(connection: HTTPConnection) -> Gate:
-    """Return the gate of this process."""
-    gate: Gate = connection.app.state.gate
-    return gate
 
 
 def headers_of(connection: HTTPConnection) -> dict[str, str]:

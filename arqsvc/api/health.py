@@ -7,10 +7,9 @@ import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from arqsvc.infra import Infra
+from arqsvc.api.held import of
 from arqsvc.infra.db import UNAVAILABLE, own_migrations, rows
 from arqsvc.infra.redis import RedisError
-from arqsvc.jobs.queue import known_queues
 
 WAIT_S = 2.0
 MIGRATIONS_S = 5.0
@@ -54,25 +53,24 @@ async def readyz(request: Request) -> Response:
 
     `?exclude=worker` (or another part) leaves that out: the API itself is ready without workers.
     """
-    infra: Infra = request.app.state.infra
-    migrations: Migrations = request.app.state.migrations
+    held = of(request)
     checks = {"database": "ok", "redis": "ok"}
     try:
         async with asyncio.timeout(WAIT_S):
-            checks["migrations"] = await migrations.check()
+            checks["migrations"] = await held.migrations.check()
             alive = await rows(
                 "SELECT jsonb_array_elements_text(queues) AS queue FROM worker "
                 "WHERE heartbeat_at > now() - make_interval(secs => $1)",
-                [infra.settings.lease_s],
+                [held.infra.settings.lease_s],
             )
         served = {row["queue"] for row in alive}
-        for queue in known_queues(request.app.state.params, infra.settings.routed):
+        for queue in held.queues:
             checks[f"worker:{queue}"] = "ok" if queue in served else "no live worker"
     except UNAVAILABLE:
         checks["database"] = "does not answer"
     try:
         async with asyncio.timeout(WAIT_S):
-            await infra.redis.ping()
+            await held.infra.redis.ping()
     except (OSError, TimeoutError, RedisError):
         checks["redis"] = "does not answer"
     left_out = request.query_params.getlist("exclude")

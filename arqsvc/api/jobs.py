@@ -7,13 +7,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from arqsvc.api.bodies import id_in
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller
 from arqsvc.api.operation import reply
+from arqsvc.api.records import own
 from arqsvc.api.shown import shown_jobs
 from arqsvc.errors import NotFound
-from arqsvc.infra import Infra
-from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import JobRecord
 
 
@@ -23,15 +22,12 @@ async def find_job(connection: HTTPConnection, caller: Caller) -> JobRecord:
     Raises:
         NotFound: there is none, or it is another's.
     """
-    job = await JobRecord.get_or_none(id=id_in(connection, no_job), project=caller.project)
-    if job is None:
-        raise no_job(connection)
-    return job
+    return await own(JobRecord, connection, caller, no_job)
 
 
 def no_job(connection: HTTPConnection) -> NotFound:
     """Return the error that says that the job which the path names is none of the caller's."""
-    if connection.path_params["id"] in connection.app.state.params:  # the path of a kind, at which jobs are submitted
+    if connection.path_params["id"] in of(connection).params:  # the path of a kind, at which jobs are submitted
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
     return NotFound(f"There is no job {connection.path_params['id'][:60]}. GET /api/v1/jobs lists yours.")
 
@@ -39,17 +35,5 @@ def no_job(connection: HTTPConnection) -> NotFound:
 async def answer_job(request: Request, job: UUID, caller: Caller, *, status: int = 200) -> Response:
     """Answer with a job as it stands."""
     row = await JobRecord.get(id=job, project=caller.project)
-    (shown,) = await shown_jobs(infra_of(request), [row])
+    (shown,) = await shown_jobs(of(request).infra, [row])
     return reply(shown, status, {"Location": f"/api/v1/jobs/{job}"} if status == 202 else None)
-
-
-def queue_of(request: Request) -> JobQueue:
-    """Return where the application submits jobs."""
-    queue: JobQueue = request.app.state.queue
-    return queue
-
-
-def infra_of(request: Request) -> Infra:
-    """Return what the application has open."""
-    infra: Infra = request.app.state.infra
-    return infra

@@ -8,12 +8,14 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from tortoise.queryset import QuerySet
 
 from arqsvc.api.bodies import body_as, id_in, query_as
+from arqsvc.api.held import of
 from arqsvc.api.keys import PREFIX_LENGTH, USER, Caller, KeyKind, KeyRecord, Scope, new_secret
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
-from arqsvc.api.readers import readers_of
+from arqsvc.api.records import newest
 from arqsvc.contract import Key, KeyPage, NewKey
 from arqsvc.errors import Conflict, NotFound
 from arqsvc.jobs.events import rfc3339
@@ -75,10 +77,8 @@ class WhichKeys(BaseModel):
 async def list_keys(request: Request, caller: Caller) -> Response:
     """List the keys of all projects or of one, or the sessions of browsers, the newest first; expired ones too."""
     asked = query_as(WhichKeys, request)
-    found = await keys_of(KeyKind(asked.kind), asked.project, asked.cursor, asked.limit + 1)
-    page = found[: asked.limit]
-    more = len(found) > asked.limit
-    return reply(KeyPage(items=list(map(shown_key, page)), next_cursor=str(page[-1].id) if more else None))
+    page, cursor = await newest(keys_of(KeyKind(asked.kind), asked.project), asked.cursor, asked.limit)
+    return reply(KeyPage(items=list(map(shown_key, page)), next_cursor=cursor))
 
 
 @operation("keys.self", "GET", "/keys/self", None, {200: Key})
@@ -107,7 +107,7 @@ async def revoke(request: Request, caller: Caller) -> Response:
     key = await _named(request)
     request.state.audit = facts(key)
     await remove(key)
-    readers_of(request).look_soon()
+    of(request).readers.look_soon()
     return Response(status_code=204)
 
 
@@ -125,14 +125,10 @@ async def rotate(request: Request, caller: Caller) -> Response:
     return _told(request, *await replace(await _named(request), asked.overlap_s), overlap_s=asked.overlap_s)
 
 
-async def keys_of(kind: KeyKind, project: str | None, before: UUID | None, limit: int) -> list[KeyRecord]:
-    """Return keys or sessions of a project or of all, the newest first."""
+def keys_of(kind: KeyKind, project: str | None) -> QuerySet[KeyRecord]:
+    """Return the query for keys or sessions of a project or of all."""
     found = KeyRecord.filter(kind=kind)
-    if project is not None:
-        found = found.filter(project=project)
-    if before is not None:
-        found = found.filter(id__lt=before)
-    return await found.order_by("-id").limit(limit)
+    return found if project is None else found.filter(project=project)
 
 
 async def find_key(id_or_prefix: str) -> KeyRecord:

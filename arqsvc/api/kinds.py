@@ -11,11 +11,11 @@ from pydantic_core.core_schema import DictSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.contract import Kind, KindLimit, KindList, KindRetries, KindStep
 from arqsvc.errors import UnknownKind
-from arqsvc.infra import Infra
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.new import routed
 
@@ -35,22 +35,22 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 @operation("kinds.list", "GET", "/kinds", Scope.READ, {200: KindList})
 async def list_kinds(request: Request, caller: Caller) -> Response:
     """List the kinds of jobs, each with the schemas of its parameters and its result."""
-    known = request.app.state.params
+    known = of(request).params
     return reply(KindList(items=[_shown(request, known[name]) for name in sorted(known)]))
 
 
 @operation("kinds.show", "GET", "/kinds/{kind}", Scope.READ, {200: Kind}, errors=(404,))
 async def show_kind(request: Request, caller: Caller) -> Response:
     """Return one kind of job: schemas, queue, limits, retries and steps; enough to make a form of."""
-    name, known = request.path_params["kind"], request.app.state.params
+    name, known = request.path_params["kind"], of(request).params
     if name not in known:
         raise UnknownKind(f"There is no kind of job {name[:100]!r}. GET /api/v1/kinds lists them.")
     return reply(_shown(request, known[name]))
 
 
 def _shown(request: Request, params: type[Params]) -> Kind:
-    infra: Infra = request.app.state.infra
-    return _described(params).model_copy(update={"queue": routed(params, infra.settings.routed)})
+    routes = of(request).infra.settings.routed
+    return _described(params).model_copy(update={"queue": routed(params, routes)})
 
 
 @lru_cache(maxsize=1024)  # a class does not change, and its schema takes about a millisecond

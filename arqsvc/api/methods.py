@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.websockets import WebSocket
 
+from arqsvc.api.held import of
 from arqsvc.api.problems import on_http_exception
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -53,9 +54,7 @@ def _methods(request: Request | WebSocket) -> set[str]:
         for match, child in [route.matches(request.scope)]
         if match is not Match.NONE
     ]
-    exact = [
-        methods for methods, kind, route in found if kind in request.app.state.params or not route.param_convertors
-    ]
+    exact = [methods for methods, kind, route in found if kind in of(request).params or not route.param_convertors]
     return set().union(*(exact or [methods for methods, kind, _ in found if not kind]))
 
 

@@ -17,6 +17,7 @@ from arqsvc import __version__
 from arqsvc.api import observed
 from arqsvc.api.exposition import OPEN_METRICS, TEXT, exposed
 from arqsvc.api.gate import authenticate
+from arqsvc.api.held import of
 from arqsvc.api.keys import Scope
 from arqsvc.contract import Queue
 from arqsvc.infra import Infra
@@ -26,7 +27,6 @@ from arqsvc.infra.db import UNAVAILABLE
 from arqsvc.infra.http import BYTES, REQUESTS
 from arqsvc.infra.redis import RedisError
 from arqsvc.jobs import measured
-from arqsvc.jobs.queue import known_queues
 from arqsvc.jobs.queues import states
 from arqsvc.jobs.record import QueueMode
 from arqsvc.jobs.workers import live_workers
@@ -76,15 +76,13 @@ class Service:
 
 async def metrics(request: Request) -> Response:
     """GET /metrics: all numbers, in the format that the request accepts."""
-    infra: Infra = request.app.state.infra
-    if infra.settings.metrics == "off":
+    held = of(request)
+    if held.infra.settings.metrics == "off":
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    if infra.settings.metrics == "key":
+    if held.infra.settings.metrics == "key":
         (await authenticate(request)).must(Scope.READ)
-    seen: observed.Seen = request.app.state.seen
-    service: Service = request.app.state.service
-    known = known_queues(request.app.state.params, infra.settings.routed)
-    numbers = {**await service.read(infra, known), **seen.counts.numbers(), **_process(infra, seen)}
+    service = await held.service.read(held.infra, held.queues)
+    numbers = {**service, **held.seen.counts.numbers(), **_process(held.infra, held.seen)}
     wants_open = "application/openmetrics-text" in request.headers.get("accept", "")
     return Response(exposed(METRICS, numbers, open_metrics=wants_open), media_type=OPEN_METRICS if wants_open else TEXT)
 

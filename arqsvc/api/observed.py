@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from arqsvc.api.held import of
 from arqsvc.api.operation import Operation
 from arqsvc.api.problems import TRACE_ID
 from arqsvc.infra.counts import Counts, Metric
@@ -32,8 +34,8 @@ class Seen:
 class Observed:
     """Counts and traces each request, and hands it on."""
 
-    def __init__(self, app: ASGIApp, seen: Seen) -> None:
-        self._app, self._seen = app, seen
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -43,8 +45,9 @@ class Observed:
         if came := parse(Headers(scope=scope).get("traceparent", "")):
             join(came)
             scope[TRACE_ID] = trace_id(came)
-        answer = _Answer(scope, send, self._seen)
-        if tracer := scope["app"].state.infra.tracer:
+        held = of(HTTPConnection(scope))
+        answer = _Answer(scope, send, held.seen)
+        if tracer := held.infra.tracer:
             facts = {"http.request.method": scope.get("method"), "url.path": scope["path"]}
             with tracer.span("request", "server", facts) as span, answer.observed():
                 if own := traceparent():

@@ -5,12 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, KeyKind, KeyRecord, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.contract import Project, ProjectList, ProjectUsage
 from arqsvc.errors import NotFound
 from arqsvc.jobs.projects import ProjectRecord
-from arqsvc.jobs.quota import Bounds, Quotas, files_bytes, open_jobs, set_bounds
+from arqsvc.jobs.quota import Bounds, files_bytes, open_jobs, set_bounds
 
 NAME_LENGTH = 64
 
@@ -29,7 +30,7 @@ class WantedBounds(BaseModel):
 @operation("projects.list", "GET", "/projects", Scope.ADMIN, {200: ProjectList})
 async def list_projects(request: Request, caller: Caller) -> Response:
     """List the projects that have keys or bounds, with what they may have."""
-    quotas = quotas_of(request)
+    quotas = of(request).quotas
     rows = {row.name: row for row in await ProjectRecord.all()}
     with_keys = await KeyRecord.filter(kind=KeyKind.KEY).distinct().values_list("project", flat=True)
     default = quotas.default
@@ -46,7 +47,7 @@ async def list_projects(request: Request, caller: Caller) -> Response:
 @operation("projects.self", "GET", "/projects/self", Scope.READ, {200: ProjectUsage})
 async def show_own(request: Request, caller: Caller) -> Response:
     """Return what the caller's project may have, and what it has."""
-    bounds = await quotas_of(request).bounds(caller.project)
+    bounds = await of(request).quotas.bounds(caller.project)
     jobs, size = await open_jobs(caller.project), await files_bytes(caller.project)
     return reply(ProjectUsage(**_shown(caller.project, bounds), jobs_open=jobs, files_bytes=size))
 
@@ -62,13 +63,7 @@ async def bound(request: Request, caller: Caller) -> Response:
         raise NotFound(f"No project is called {name[:80]!r}: a name has at most {NAME_LENGTH} characters.")
     request.state.audit = asked.model_dump(mode="json")
     row = await set_bounds(name, asked.jobs_limit, asked.files_limit_bytes)
-    return reply(Project(**_shown(name, quotas_of(request).bounds_in(row))))
-
-
-def quotas_of(request: Request) -> Quotas:
-    """Return the quotas of this process."""
-    quotas: Quotas = request.app.state.quotas
-    return quotas
+    return reply(Project(**_shown(name, of(request).quotas.bounds_in(row))))
 
 
 def _shown(name: str, bounds: Bounds) -> dict[str, object]:

@@ -6,12 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import Reason, body_as
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import Operation, operation, reply
-from arqsvc.contract import QueueChanged, QueueList, QueuePurged
+from arqsvc.contract import Queue, QueueChanged, QueueList, QueuePurged
 from arqsvc.errors import NotFound
-from arqsvc.infra import Infra
-from arqsvc.jobs.queue import JobQueue, known_queues
 from arqsvc.jobs.queues import states
 from arqsvc.jobs.record import QueueMode
 
@@ -19,16 +18,19 @@ from arqsvc.jobs.record import QueueMode
 @operation("queues.list", "GET", "/queues", Scope.READ, {200: QueueList})
 async def list_queues(request: Request, caller: Caller) -> Response:
     """List the queues: the mode of each, how many jobs it holds, how old they are, how fast it moves."""
-    infra: Infra = request.app.state.infra
-    known = known_queues(request.app.state.params, infra.settings.routed)
-    found = await states(infra.redis, known, infra.settings.lease_s)
-    return reply(QueueList(items=found))
+    return reply(QueueList(items=await queue_states(request)))
+
+
+async def queue_states(request: Request) -> list[Queue]:
+    """Return how the queues stand."""
+    held = of(request)
+    return await states(held.infra.redis, held.queues, held.infra.settings.lease_s)
 
 
 def _change(verb: str, mode: QueueMode, doc: str) -> Operation:
     async def changed(request: Request, caller: Caller) -> Response:
         queue = _known(request)
-        await _jobs(request).set_mode(queue, mode)
+        await of(request).queue.set_mode(queue, mode)
         return reply(QueueChanged(queue=queue, mode=mode.value))
 
     changed.__doc__ = doc
@@ -52,7 +54,7 @@ async def purge(request: Request, caller: Caller) -> Response:
     why = {"reason": asked.reason} if asked.reason else {}
     told: dict[str, Any] = {**why, "purged": 0}
     request.state.audit, request.state.concerned = told, dict[str, dict[str, Any]]()
-    async for page in _jobs(request).purge(queue, asked.reason):
+    async for page in of(request).queue.purge(queue, asked.reason):
         told["purged"] += page.total()
         for project, jobs in page.items():  # each project sees what became of its own
             request.state.concerned.setdefault(project, {**why, "purged": 0})["purged"] += jobs
@@ -61,15 +63,9 @@ async def purge(request: Request, caller: Caller) -> Response:
 
 def _known(request: Request) -> str:
     queue: str = request.path_params["queue"]
-    infra: Infra = request.app.state.infra
-    known = known_queues(request.app.state.params, infra.settings.routed)
+    known = of(request).queues
     if queue not in known:
         raise NotFound(f"There is no queue {queue[:64]!r}. Queues: {', '.join(known)}.")
-    return queue
-
-
-def _jobs(request: Request) -> JobQueue:
-    queue: JobQueue = request.app.state.queue
     return queue
 
 

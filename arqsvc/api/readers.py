@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
-from starlette.requests import HTTPConnection
-
 from arqsvc.api.keys import Caller, no_longer_good
 from arqsvc.errors import RateLimited
 from arqsvc.jobs.hub import EventHub
@@ -76,9 +74,3 @@ class Readers:
         for key in await no_longer_good(self._open) if self._open else ():
             for outbox in self._open.get(key, ()):
                 outbox.close(Closed.REFUSED)
-
-
-def readers_of(connection: HTTPConnection) -> Readers:
-    """Return the readers of this process."""
-    readers: Readers = connection.app.state.readers
-    return readers

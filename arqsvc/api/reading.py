@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from pydantic import Field
@@ -16,7 +16,8 @@ from starlette.responses import Response
 from arqsvc import __version__
 from arqsvc.api.bodies import id_in, query_as
 from arqsvc.api.etag import known, tag_of, tagged
-from arqsvc.api.jobs import find_job, infra_of, no_job
+from arqsvc.api.held import of
+from arqsvc.api.jobs import find_job, no_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.problems import fault
@@ -28,7 +29,6 @@ from arqsvc.jobs import listing
 from arqsvc.jobs.files import FileRecord
 from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.progress import latest_progress
-from arqsvc.jobs.reasons import Reasons
 from arqsvc.jobs.record import FINAL, JobRecord, State
 from arqsvc.jobs.upcoming import SIZE, SORTS, Stand
 from arqsvc.jobs.waiting import needs_of
@@ -60,7 +60,7 @@ def filter_as(cls: type[F], request: Request) -> F:
         InvalidParams: a name is none, a value does not fit, or a kind is none.
     """
     wanted = cls.parse(request.query_params)
-    kinds: Mapping[str, Any] = request.app.state.params
+    kinds = of(request).params
     for kind in wanted.kind or ():
         if kind not in kinds and not kind.endswith("*"):
             raise fault("/kind", f"There is no kind of job {kind!r}; to find jobs of one that is gone, write {kind}*.")
@@ -78,7 +78,7 @@ async def list_jobs(request: Request, caller: Caller) -> Response:
     query = filter_as(Listing, request)
     ids, cursor = await _page(caller.project, query)
     jobs, brief = await listing.read(ids, brief=query.view == "brief"), query.view == "brief"
-    infra = infra_of(request)
+    infra = of(request).infra
     if brief:
         progress = await latest_progress(infra.redis, jobs)
         shown = [shown_job(job, kept=progress.get(job.id)) for job in jobs]
@@ -122,8 +122,8 @@ async def show(request: Request, caller: Caller) -> Response:
     if tag and (unchanged := known(request, tag)):
         return unchanged
     job = await find_job(request, caller)
-    (shown,) = await shown_jobs(infra_of(request), [job])
-    reasons: Reasons = request.app.state.reasons
+    (shown,) = await shown_jobs(of(request).infra, [job])
+    reasons = of(request).reasons
     left_s = await reasons.left_s(job)
     reason = await reasons.reason(job, await needs_of([job.id]) if job.state == State.BLOCKED else ())
     shown.waiting = Waiting(**asdict(reason)) if reason else None
@@ -165,7 +165,7 @@ async def _tag(request: Request, caller: Caller) -> str | None:
     row, n = found[0], 0
     if row["state"] == State.RUNNING:
         running = JobRecord(id=job, state=State.RUNNING, seq=row["seq"])
-        kept = (await latest_progress(infra_of(request).redis, [running])).get(job)
+        kept = (await latest_progress(of(request).infra.redis, [running])).get(job)
         n = kept["last"]["n"] if kept else 0
     elif row["state"] not in FINAL:
         return None

@@ -3,13 +3,13 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
+from arqsvc.api.queues import queue_states
 from arqsvc.contract import Queue, Scaling, ScalingList
 from arqsvc.errors import NotFound
-from arqsvc.infra import Infra
-from arqsvc.jobs.queue import known_queues
-from arqsvc.jobs.queues import states, workers_for
+from arqsvc.jobs.queues import workers_for
 from arqsvc.jobs.record import QueueMode
 from arqsvc.settings import Settings
 
@@ -17,25 +17,19 @@ from arqsvc.settings import Settings
 @operation("scaling.list", "GET", "/scaling", Scope.READ, {200: ScalingList})
 async def list_scaling(request: Request, caller: Caller) -> Response:
     """Say for each queue how many workers it needs."""
-    infra, found = await _queues(request)
-    return reply(ScalingList(items=[_scaling(one, infra.settings) for one in found]))
+    settings = of(request).infra.settings
+    return reply(ScalingList(items=[_scaling(one, settings) for one in await queue_states(request)]))
 
 
 @operation("scaling.show", "GET", "/scaling/{queue}", Scope.READ, {200: Scaling}, errors=(404,))
 async def show_scaling(request: Request, caller: Caller) -> Response:
     """Say how many workers a queue needs: `desired` is what KEDA's `metrics-api` reads, with a target of 1."""
     name = request.path_params["queue"]
-    infra, found = await _queues(request)
+    found = await queue_states(request)
     for one in found:
         if one.queue == name:
-            return reply(_scaling(one, infra.settings))
+            return reply(_scaling(one, of(request).infra.settings))
     raise NotFound(f"There is no queue {name[:64]!r}. Queues: {', '.join(one.queue for one in found)}.")
-
-
-async def _queues(request: Request) -> tuple[Infra, list[Queue]]:
-    infra: Infra = request.app.state.infra
-    known = known_queues(request.app.state.params, infra.settings.routed)
-    return infra, await states(infra.redis, known, infra.settings.lease_s)
 
 
 def _scaling(state: Queue, settings: Settings) -> Scaling:

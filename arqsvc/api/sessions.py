@@ -6,11 +6,11 @@ from starlette.responses import Response
 
 from arqsvc.api.audit import note
 from arqsvc.api.bodies import body_as
-from arqsvc.api.gate import COOKIE, gate_of
+from arqsvc.api.gate import COOKIE
+from arqsvc.api.held import of
 from arqsvc.api.keyring import shown_key
 from arqsvc.api.keys import SESSION_LIFE, Caller, KeyKind, KeyRecord, take_link
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.readers import readers_of
 from arqsvc.contract import Key
 from arqsvc.errors import Conflict, Unauthorized
 
@@ -29,7 +29,7 @@ class Token(BaseModel):
 )  # fmt: skip
 async def open_session(request: Request, caller: Caller) -> Response:
     """Log a browser in: the token of a one-time link is used up, and a cookie is set that lasts 30 days."""
-    gate = gate_of(request)
+    gate = of(request).gate
     gate.sites.check_login(request)
     gate.refuse_guesser(request)
     token = (await body_as(Token, request)).token
@@ -62,7 +62,7 @@ async def close_session(request: Request, caller: Caller) -> Response:
     """Log out: the session ends with its streams, and its cookie goes. 409 for a key, which has no session."""
     if not await KeyRecord.filter(id=caller.id, kind=KeyKind.SESSION).delete():
         raise Conflict(f"The key {caller.name!r} is no session. `arqsvc keys revoke` ends a key.")
-    readers_of(request).look_soon()
+    of(request).readers.look_soon()
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
     return answer

@@ -1,6 +1,6 @@
 """What a submission says, and whether that can be done: everything that is wrong with it is found here."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,18 +11,16 @@ from starlette.requests import Request
 
 from arqsvc.api.addresses import check_address
 from arqsvc.api.bodies import fitted
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller
 from arqsvc.api.problems import fault
 from arqsvc.contract import Warned
 from arqsvc.errors import NotFound, UnknownKind
-from arqsvc.infra import Infra
-from arqsvc.jobs.admission import Admission
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.dedupe import Dedupe
 from arqsvc.jobs.files import find_file
 from arqsvc.jobs.new import Options
 from arqsvc.jobs.outlook import Outlook
-from arqsvc.jobs.queue import known_queues
 from arqsvc.jobs.webhooks import GivenWebhook
 
 FARTHEST = timedelta(days=366)
@@ -90,16 +88,10 @@ def known_kind(request: Request, name: str) -> type[Params]:
     Raises:
         UnknownKind: there is none; names those that there are.
     """
-    known: Mapping[str, type[Params]] = request.app.state.params
+    known = of(request).params
     if name not in known:
         raise UnknownKind(f"There is no kind of job {name[:100]!r}. Known: {', '.join(sorted(known))}.")
     return known[name]
-
-
-def queues_of(request: Request) -> list[str]:
-    """Return the queues that a submission may name."""
-    infra: Infra = request.app.state.infra
-    return known_queues(request.app.state.params, infra.settings.routed)
 
 
 def fitting(kind: type[Params], said: Submission, queues: Collection[str], *, at: str = "") -> Params:
@@ -144,18 +136,6 @@ async def _check_file(file: UUID, caller: Caller, pointer: str) -> None:
         await find_file(file, caller.project)
     except NotFound as error:
         raise fault(pointer, error.detail) from error
-
-
-def admission_of(request: Request) -> Admission:
-    """Return the way into the queues."""
-    admission: Admission = request.app.state.admission
-    return admission
-
-
-def outlook_of(request: Request) -> Outlook:
-    """Return what jobs may expect of their queues."""
-    outlook: Outlook = request.app.state.outlook
-    return outlook
 
 
 def warned(outlook: Outlook, queues: Iterable[str]) -> list[Warned]:

@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
+from arqsvc.api.held import of
 from arqsvc.api.idempotency import job_ids
-from arqsvc.api.jobs import infra_of, queue_of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.api.shown import shown_jobs, shown_new
-from arqsvc.api.submissions import Submission, admission_of, checked, known_kind, outlook_of, queues_of, warned
+from arqsvc.api.submissions import Submission, checked, known_kind, warned
 from arqsvc.api.waits import preferred_wait_s, until_ended
 from arqsvc.contract import Submitted
 from arqsvc.errors import ArqsvcError
@@ -67,10 +67,10 @@ async def accept(
         JobsQuota: the project has as many jobs as it may.
         QueueFull: its queue has as many as it may.
     """
-    params = await checked(request, kind, said, caller, queues_of(request) if said.queue is not None else ())
+    params = await checked(request, kind, said, caller, of(request).queues if said.queue is not None else ())
     options = replace(said.options(caller), parent=parent)
-    wish = Wish(queue_of(request).new_jobs(params, caller.project, options, job_ids(request)), said.dedupe)
-    (came,) = await admission_of(request).submit([wish])
+    wish = Wish(of(request).queue.new_jobs(params, caller.project, options, job_ids(request)), said.dedupe)
+    (came,) = await of(request).admission.submit([wish])
     if isinstance(came, ArqsvcError):
         raise came
     return Accepted(came.job, came.new, wish.queues, written=(wish.job, came.written) if came.written else None)
@@ -87,10 +87,10 @@ async def accepted(request: Request, accepted: Accepted) -> Response:
         headers[DEDUPLICATED] = "true"
     if accepted.written and wait_s is None:  # to read the row would cost a third of a submission
         needs = await needs_of([job]) if len(queues) > 1 else ()
-        return reply(shown_new(*accepted.written, needs, warned(outlook_of(request), queues)), 202, headers)
-    (shown,) = await shown_jobs(infra_of(request), [await JobRecord.get(id=job)])
+        return reply(shown_new(*accepted.written, needs, warned(of(request).outlook, queues)), 202, headers)
+    (shown,) = await shown_jobs(of(request).infra, [await JobRecord.get(id=job)])
     ended = shown.state in FINAL
-    warnings = [] if ended else warned(outlook_of(request), {shown.queue, *queues})
+    warnings = [] if ended else warned(of(request).outlook, {shown.queue, *queues})
     answer = Submitted.model_construct(**dict(shown), warnings=warnings)
     return reply(answer, 200 if not new or (ended and wait_s is not None) else 202, headers)
 

@@ -10,14 +10,13 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
 from arqsvc.contract import Answer
 from arqsvc.errors import Conflict
-from arqsvc.infra import Infra
 from arqsvc.jobs.progress import latest_progress
-from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.record import JobRecord, State
 
 TaskState = Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
@@ -49,8 +48,7 @@ class TaskCancelled(Answer):
 async def status(request: Request, caller: Caller) -> Response:
     """Return a job's state as Celery would name it."""
     job = await find_job(request, caller)
-    infra: Infra = request.app.state.infra
-    kept = (await latest_progress(infra.redis, [job])).get(job.id)
+    kept = (await latest_progress(of(request).infra.redis, [job])).get(job.id)
     return reply(_status(job, kept["last"] if kept else None))
 
 
@@ -58,9 +56,8 @@ async def status(request: Request, caller: Caller) -> Response:
 async def cancel(request: Request, caller: Caller) -> Response:
     """Cancel a job; one that has ended stays as it is, and the answer says so."""
     job = await find_job(request, caller)
-    queue: JobQueue = request.app.state.queue
     try:
-        await queue.cancel(job.id)
+        await of(request).queue.cancel(job.id)
     except Conflict:
         await job.refresh_from_db()
         done = TaskCancelled(task_id=str(job.id), status="ended", message=f"The task has ended: {_state(job, None)}.")

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.requests import HTTPConnection
 
-from arqsvc.api.gate import authenticate, gate_of
+from arqsvc.api.gate import authenticate
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, KeyKind, KeyRecord, new_secret, take_ticket
 from arqsvc.contract import Ticket
 from arqsvc.errors import Unauthorized
@@ -38,7 +39,7 @@ async def admit(connection: HTTPConnection) -> Caller:
         )
     if (secret := connection.query_params.get("ticket")) is None:
         return await authenticate(connection)
-    gate = gate_of(connection)
+    gate = of(connection).gate
     gate.refuse_guesser(connection)
     if (caller := await take_ticket(secret)) is None:
         await gate.note_guess(connection)

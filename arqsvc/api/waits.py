@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from arqsvc.api.held import of
 from arqsvc.infra.supervise import task_group
 from arqsvc.jobs.events import Event, EventId
 from arqsvc.jobs.hub import follow
@@ -50,7 +51,7 @@ async def _until(request: Request, job: UUID, after: EventId, happened: Callable
     """Follow a job from an event on until one of which `happened` is true, or its end."""
 
     async def follow_it() -> None:
-        async with aclosing(follow(request.app.state.hub, job, after)) as story:
+        async with aclosing(follow(of(request).hub, job, after)) as story:
             async for event in story:
                 if happened(event):
                     return

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from uuid6 import uuid7
 
 from arqsvc.api.addresses import check_address
-from arqsvc.api.bodies import body_as, id_in, query_as
-from arqsvc.api.jobs import infra_of
+from arqsvc.api.bodies import body_as, query_as
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
-from arqsvc.api.webhook_sender import Sender, message
+from arqsvc.api.records import newest, own
+from arqsvc.api.webhook_sender import message
 from arqsvc.contract import Delivery, DeliveryPage, NewWebhook, Webhook, WebhookList, WebhookSecret
 from arqsvc.errors import Conflict, NotFound
 from arqsvc.jobs import deliveries
@@ -217,10 +218,7 @@ async def rotate_secret(request: Request, caller: Caller) -> Response:
 
 
 async def _find(request: Request, caller: Caller) -> WebhookRecord:
-    found = await WebhookRecord.get_or_none(id=id_in(request, _no_webhook), project=caller.project)
-    if found is None:
-        raise _no_webhook(request)
-    return found
+    return await own(WebhookRecord, request, caller, _no_webhook)
 
 
 def _no_webhook(connection: HTTPConnection) -> NotFound:
@@ -229,10 +227,7 @@ def _no_webhook(connection: HTTPConnection) -> NotFound:
 
 
 async def _find_delivery(request: Request, caller: Caller) -> DeliveryRecord:
-    found = await DeliveryRecord.get_or_none(id=id_in(request, _no_delivery), project=caller.project)
-    if found is None:
-        raise _no_delivery(request)
-    return found
+    return await own(DeliveryRecord, request, caller, _no_delivery)
 
 
 def _no_delivery(connection: HTTPConnection) -> NotFound:
@@ -249,20 +244,15 @@ async def _changed(found: WebhookRecord, caller: Caller, **values: Any) -> Respo
 
 async def _sent(request: Request, delivery: UUID) -> Response:
     """Answer with a delivery that is to be tried at once."""
-    sender: Sender = request.app.state.sender
-    sender.wake()
-    return reply(_shown(await DeliveryRecord.get(id=delivery), infra_of(request).settings), 202)
+    of(request).sender.wake()
+    return reply(_shown(await DeliveryRecord.get(id=delivery), of(request).infra.settings), 202)
 
 
 async def _page(request: Request, caller: Caller, **which: Any) -> Response:
     asked = query_as(DeliveryQuery, request)
     query = DeliveryRecord.filter(project=caller.project, **which)
-    if asked.cursor:
-        query = query.filter(id__lt=asked.cursor)
-    found = await query.order_by("-id").limit(asked.limit + 1)
-    page = found[: asked.limit]
-    cursor = str(page[-1].id) if len(found) > asked.limit else None
-    return reply(DeliveryPage(items=[_shown(one, infra_of(request).settings) for one in page], next_cursor=cursor))
+    page, cursor = await newest(query, asked.cursor, asked.limit)
+    return reply(DeliveryPage(items=[_shown(one, of(request).infra.settings) for one in page], next_cursor=cursor))
 
 
 async def _secret(caller: Caller) -> Response:

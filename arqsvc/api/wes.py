@@ -22,20 +22,19 @@ from starlette.types import Scope as Connection
 from arqsvc import __version__
 from arqsvc.api.bodies import body_as, check_storable, json_in, query_as
 from arqsvc.api.files import named
+from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import REFUSAL, fault, invalid
-from arqsvc.api.projects import quotas_of
-from arqsvc.api.submissions import Submission, fitting, queues_of
+from arqsvc.api.records import newest
+from arqsvc.api.submissions import Submission, fitting
 from arqsvc.api.submit import accept
 from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
-from arqsvc.infra import Infra
 from arqsvc.infra.db import rows
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.deletion import delete_files
 from arqsvc.jobs.files import FileRecord, check_name
-from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.quota import no_room
 from arqsvc.jobs.record import AttemptRecord, JobRecord, State
 
@@ -81,7 +80,7 @@ class RunRequest(BaseModel):
 
 async def service_info(request: Request) -> Response:
     """GET /service-info: what this service is; needs no key."""
-    kinds: Mapping[str, type[Params]] = request.app.state.params
+    kinds = of(request).params
     root = str(request.base_url)
     return JSONResponse({
         "id": "arqsvc",
@@ -96,7 +95,7 @@ async def service_info(request: Request) -> Response:
         "supported_filesystem_protocols": [],
         "workflow_engine_versions": {ENGINE: {"workflow_engine_version": [__version__]}},
         "default_workflow_engine_parameters": [
-            {"name": name, "type": of.__name__, "default_value": ""} for name, of in PARAMETERS.items()
+            {"name": name, "type": cls.__name__, "default_value": ""} for name, cls in PARAMETERS.items()
         ],
         "system_state_counts": await _counts(),
         "auth_instructions_url": f"{root}docs",
@@ -109,12 +108,8 @@ async def list_runs(request: Request, caller: Caller) -> Response:
     """List the runs of the caller's project, the newest first."""
     page = query_as(Page, request)
     query = JobRecord.filter(project=caller.project)
-    if page.page_token:
-        query = query.filter(id__lt=page.page_token)
-    size = min(page.page_size, LARGEST_PAGE)
-    found = await query.order_by("-id").limit(size + 1)
-    token = str(found[size - 1].id) if len(found) > size else ""
-    return JSONResponse({"runs": [_summary(job) for job in found[:size]], "next_page_token": token})
+    found, token = await newest(query, page.page_token, min(page.page_size, LARGEST_PAGE))
+    return JSONResponse({"runs": [_summary(job) for job in found], "next_page_token": token or ""})
 
 
 @operation("wes.run", "POST", "/runs", Scope.SUBMIT, {}, repeatable=False)
@@ -187,31 +182,30 @@ async def show_task(request: Request, caller: Caller) -> Response:
 async def cancel(request: Request, caller: Caller) -> Response:
     """Cancel a run; one that has ended stays as it is."""
     job = await find_job(request, caller)
-    queue: JobQueue = request.app.state.queue
     with suppress(Conflict):  # the specification has no answer for one that has ended
-        await queue.cancel(job.id)
+        await of(request).queue.cancel(job.id)
     return JSONResponse({"run_id": str(job.id)})
 
 
 async def _run_of_form(request: Request, caller: Caller) -> UUID:
     """Submit what a form asks for, with its attachments as files; of one that is refused none is kept."""
-    infra: Infra = request.app.state.infra
-    _check_length(request, infra.settings.upload_limit_bytes)
+    held = of(request)
+    _check_length(request, held.infra.settings.upload_limit_bytes)
     async with request.form(max_files=ATTACHMENTS, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
         asked, parts = _fields(form), _attachments(form)
         kind = _kind(request, asked)
-        fitting(kind, _submission(kind, asked, dict.fromkeys(parts, str(UUID(int=0)))), queues_of(request))
-        left_bytes = await quotas_of(request).bytes_left(caller.project)
+        fitting(kind, _submission(kind, asked, dict.fromkeys(parts, str(UUID(int=0)))), held.queues)
+        left_bytes = await held.quotas.bytes_left(caller.project)
         if left_bytes is not None and sum(part.size or 0 for part in parts.values()) > left_bytes:
             raise no_room(left_bytes)
         ids = dict[str, str]()
         try:
             for name, part in parts.items():
-                stored = await infra.storage.put(_content(part))
+                stored = await held.infra.storage.put(_content(part))
                 ids[name] = str((await named(_plain(name), stored, caller)).id)
             return (await accept(request, caller, kind, _submission(kind, asked, ids))).job
         except ArqsvcError:  # after any other error the run may have been written
-            await delete_files(list(map(UUID, ids.values())), infra.storage)
+            await delete_files(list(map(UUID, ids.values())), held.infra.storage)
             raise
 
 
@@ -282,7 +276,7 @@ def _kind(request: Request, asked: RunRequest) -> type[Params]:
             raise fault(f"/{name}", f"{getattr(asked, name)[:60]!r} is not served here. It is {ours!r}.")
     if asked.workflow_engine_version not in {__version__, None}:
         raise fault("/workflow_engine_version", f"This is version {__version__}.")
-    known: Mapping[str, type[Params]] = request.app.state.params
+    known = of(request).params
     name = asked.workflow_url.rstrip("/").rpartition("/")[2]
     if name not in known:
         raise fault("/workflow_url", f"{asked.workflow_url[:100]!r} is no kind of job. Kinds: {', '.join(known)}.")

@@ -3,20 +3,18 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import Operation, operation, reply
 from arqsvc.contract import WorkerList, WorkerTold
 from arqsvc.errors import NotFound
-from arqsvc.infra import Infra
-from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.workers import Wish, live_workers, tell_worker
 
 
 @operation("workers.list", "GET", "/workers", Scope.READ, {200: WorkerList})
 async def list_workers(request: Request, caller: Caller) -> Response:
     """List the live workers: where they are, what queues they serve, how many jobs they run."""
-    infra: Infra = request.app.state.infra
-    found = await live_workers(infra.settings.lease_s)
+    found = await live_workers(of(request).infra.settings.lease_s)
     return reply(WorkerList(items=found))
 
 
@@ -25,8 +23,7 @@ def _tell(verb: str, wish: Wish | None, doc: str) -> Operation:
         worker: str = request.path_params["worker"]
         if not await tell_worker(worker, wish):
             raise NotFound(f"There is no worker {worker[:128]!r}. GET /api/v1/workers lists those that live.")
-        queue: JobQueue = request.app.state.queue
-        await queue.wake_workers()
+        await of(request).queue.wake_workers()
         return reply(WorkerTold(worker=worker, wish=wish.value if wish else None), 202)
 
     told.__doc__ = doc

@@ -146,8 +146,8 @@ async def serving(app: Starlette, listening: socket.socket, *, trusted: str = ""
             yield _address(listening)
         finally:
             server.should_exit = True
-            if hub := getattr(app.state, "hub", None):  # it has streams, which else would be waited for
-                hub.stop()
+            if held := getattr(app.state, "held", None):  # it has streams, which else would be waited for
+                held.hub.stop()
 
 
 def _allow_many_connections() -> None:
@@ -242,8 +242,8 @@ async def _worker(settings: Settings, insisted: Callable[[], Awaitable[None]] | 
 
 
 async def _run_worker(settings: Settings, insisted: Callable[[], Awaitable[None]] | None) -> None:
-    """Run a worker of all queues, or a fleet of them, in a child, for as long as it lives."""
-    longer_s = settings.cancel_grace_s + KILL_S if settings.fleet else 0.0  # a fleet waits for its workers
+    """Run a worker of all queues, or as many as are needed, in a child, for as long as it lives."""
+    longer_s = settings.cancel_grace_s + KILL_S if settings.worker_bounds else 0.0  # it waits for its workers
     async with guarded(
         [sys.executable, "-m", "arqsvc", "worker"],
         stop_signal=SIGTERM,

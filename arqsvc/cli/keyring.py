@@ -9,6 +9,7 @@ import click
 from arqsvc.api.audit import DONE, write
 from arqsvc.api.keyring import facts, find_key, keys_of, remove, replace, shown_key, shown_new_key
 from arqsvc.api.keys import LINK_LIFE, KeyKind, KeyRecord, Scope, create_secret, new_secret
+from arqsvc.api.records import newest
 from arqsvc.cli.database import open_database
 from arqsvc.cli.instance import Instance
 from arqsvc.settings import Settings
@@ -41,7 +42,7 @@ async def create(
 async def list_keys(settings: Settings, project: str | None, sessions: bool, as_json: bool) -> int:
     """Print the keys, or the sessions of browsers, as a table or a JSON object a line."""
     async with open_database(settings):
-        found = await keys_of(KeyKind.SESSION if sessions else KeyKind.KEY, project, None, MOST_LISTED)
+        found, _ = await newest(keys_of(KeyKind.SESSION if sessions else KeyKind.KEY, project), None, MOST_LISTED)
     if as_json:
         for key in found:
             click.echo(shown_key(key).model_dump_json())

@@ -93,14 +93,14 @@ async def api(settings: Settings) -> int:
 
 
 async def worker(settings: Settings) -> int:
-    """Run a worker, or a fleet of them, until SIGTERM or Ctrl-C; then they drain. A second signal ends them at once."""
+    """Run a worker, or several, until SIGTERM or Ctrl-C; then they drain. A second signal ends them at once."""
     others = settings.other_families
     known, families = load_params(others), load_settings(os.environ, others)
     log_to(settings.log_level, settings.log_file)
     os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "matplotlib"))  # else it writes into ~/.cache
     queues = settings.served or dict.fromkeys(known_queues(known, settings.routed), settings.concurrency)
-    if settings.fleet:
-        return await _fleet(settings, queues)
+    if settings.worker_bounds:
+        return await _autoscaled(settings, queues)
     from arqsvc.worker.worker import open_worker
 
     with stopped_by_signals() as stop:
@@ -110,7 +110,7 @@ async def worker(settings: Settings) -> int:
     return 0
 
 
-async def _fleet(settings: Settings, queues: Mapping[str, int]) -> int:
+async def _autoscaled(settings: Settings, queues: Mapping[str, int]) -> int:
     """Keep as many workers running, each a process of its own, as these queues need."""
     from arqsvc.worker.autoscale import autoscale
 

@@ -19,7 +19,7 @@ from arqsvc.infra.db import rows
 from arqsvc.infra.supervise import supervised, task_group
 from arqsvc.jobs.queues import workers_for
 from arqsvc.settings import Settings
-from arqsvc.worker.fleet import Fleet
+from arqsvc.worker.processes import Processes
 
 if TYPE_CHECKING:
     from arqsvc.worker.worker import Wish  # which needs arq, and this process does not
@@ -110,7 +110,7 @@ async def autoscale(
     """Keep as many workers running as the settings allow and the queues need, until `stop` is wished; then they drain.
 
     Args:
-        settings: `fleet` is set.
+        settings: `autoscale` is set.
         queues: what each worker serves, and how many jobs it runs at a time in each.
         command: runs one worker.
         env: the whole environment of a worker.
@@ -119,34 +119,34 @@ async def autoscale(
     Raises:
         CannotStart: a server is not set, or does not answer.
     """
-    assert settings.fleet
+    assert settings.worker_bounds
     async with open_infra(settings), task_group() as group:
-        fleet = Fleet(group, command, env, settings.drain_s + settings.cancel_grace_s + KILL_S)
-        for _ in range(settings.fleet[0]):
-            fleet.start()
-        async with supervised([("autoscale", lambda: _scale(fleet, settings, queues))]):
+        workers = Processes(group, command, env, settings.drain_s + settings.cancel_grace_s + KILL_S)
+        for _ in range(settings.worker_bounds[0]):
+            workers.start()
+        async with supervised([("autoscale", lambda: _scale(workers, settings, queues))]):
             await stop.wait()
-        await fleet.end(stop)
+        await workers.end(stop)
 
 
-async def _scale(fleet: Fleet, settings: Settings, queues: Mapping[str, int]) -> None:
+async def _scale(workers: Processes, settings: Settings, queues: Mapping[str, int]) -> None:
     """Look, decide and obey, for ever."""
-    assert settings.fleet
-    rule = Rule(*settings.fleet, settings.autoscale_wait_s, settings.autoscale_idle_s, settings.autoscale_cpu)
-    plan = Plan(fleet.size)
+    assert settings.worker_bounds
+    rule = Rule(*settings.worker_bounds, settings.autoscale_wait_s, settings.autoscale_idle_s, settings.autoscale_cpu)
+    plan = Plan(workers.size)
     psutil.cpu_percent()  # the next call says what was used since this one
     while True:
         await asyncio.sleep(LOOK_S)
-        running = await _running(fleet.pids, settings.lease_s)
-        seen = await _look(fleet, running, queues)
+        running = await _running(workers.pids, settings.lease_s)
+        seen = await _look(workers, running, queues)
         before, plan = plan, decide(rule, plan, seen)
         facts = {"workers": plan.workers, "oldest_s": round(seen.oldest_s, 1), "cpu": round(seen.cpu, 2)}
         if plan.workers > before.workers:
             logger.info("jobs wait; another worker starts", extra=facts)
-            fleet.start()
+            workers.start()
         elif plan.workers < before.workers:
             logger.info("little to do; a worker stops", extra=facts)
-            fleet.stop_idlest({pid: jobs.total() for pid, jobs in running.items()})
+            workers.stop_idlest({pid: jobs.total() for pid, jobs in running.items()})
 
 
 async def _running(pids: Sequence[int], lease_s: float) -> dict[int, Counter[str]]:
@@ -165,7 +165,7 @@ async def _running(pids: Sequence[int], lease_s: float) -> dict[int, Counter[str
     return running
 
 
-async def _look(fleet: Fleet, running: Mapping[int, Counter[str]], queues: Mapping[str, int]) -> Seen:
+async def _look(workers: Processes, running: Mapping[int, Counter[str]], queues: Mapping[str, int]) -> Seen:
     """Return what is to be seen now; a job in a paused queue waits for nobody."""
     (oldest,) = await rows(
         """SELECT coalesce(extract(epoch FROM now() - min(queued_at)), 0)::float8 AS s FROM job
@@ -179,6 +179,6 @@ async def _look(fleet: Fleet, running: Mapping[int, Counter[str]], queues: Mappi
         oldest_s=max(0.0, oldest["s"]),
         cpu=psutil.cpu_percent() / 100,
         ready=len(running),
-        leaving=fleet.leaving,
+        leaving=workers.leaving,
         needed=max((workers_for(n, queues.get(queue, 1)) for queue, n in jobs.items()), default=0),
     )

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -48,7 +49,7 @@ async def served(hub: EventHub, begin: Callable[[Outbox], None], **times: float)
             await tell(websocket, outbox, until_gone(websocket, outbox), **times)
 
     app = Starlette(routes=[Route("/", stream), WebSocketRoute("/", one)])
-    app.state.hub = hub
+    app.state.held = SimpleNamespace(hub=hub)  # all that the end of a server asks for
     with listening_on("127.0.0.1", 0) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
         async with serving(app, listening), asyncio.timeout(30):

@@ -1,4 +1,4 @@
-"""A fleet on real servers: it grows with a backlog, shrinks after it, and loses nothing when it ends."""
+"""Autoscaling on real servers: more workers for a backlog, fewer after it, and nothing is lost when all end."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.servers import worker_process
 from tests.service import Service
 from tests.waiting import alive, pids_in, until
 
-FLEET = "tests.flow.fleet"
+KEEPER = "tests.flow.autoscaled"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_a_backlog_brings_a_second_worker_and_its_end_takes_the_idle_one_a
         most = max(most, found)
         return found == number
 
-    async with worker_process(api.settings, FLEET) as fleet:
+    async with worker_process(api.settings, KEEPER) as keeper:
         jobs = await backlog(api, folders)
         await until(lambda: workers_are(2))
         await until(lambda: sum((folder / "pids").exists() for folder in folders) == 2)
@@ -57,9 +57,9 @@ async def test_a_backlog_brings_a_second_worker_and_its_end_takes_the_idle_one_a
         await pids_in(folders[-1])
         await until(lambda: workers_are(1))  # and the one that goes is not the one that works
         assert all(map(alive, await pids_in(folders[-1])))
-        os.kill(fleet.pid, SIGTERM)
+        os.kill(keeper.pid, SIGTERM)
         (folders[-1] / "go").touch()
-        assert await fleet.wait() == 0
+        assert await keeper.wait() == 0
     assert (await worker_pids(), most) == (set(), 2)
     for job in [await api.client.job(job["id"]) for job in jobs]:
         assert (job["state"], job["attempt"]) == ("succeeded", 1)
@@ -67,7 +67,7 @@ async def test_a_backlog_brings_a_second_worker_and_its_end_takes_the_idle_one_a
 
 
 async def test_a_worker_that_is_killed_is_replaced(api: Service, tmp_path: Path) -> None:
-    async with worker_process(api.settings, FLEET):
+    async with worker_process(api.settings, KEEPER):
         (job,) = await backlog(api, [tmp_path / "0"])
         await pids_in(tmp_path / "0")
         (tmp_path / "0" / "go").touch()
@@ -85,28 +85,28 @@ async def test_a_worker_that_is_killed_is_replaced(api: Service, tmp_path: Path)
 async def test_a_second_signal_is_handed_on_and_the_jobs_go_back_uncounted(api: Service, tmp_path: Path) -> None:
     log = tmp_path / "log"
     two = api.settings.model_copy(update={"autoscale": "2:2", "drain_s": 600.0, "log_file": log})
-    async with worker_process(two, FLEET) as fleet:
+    async with worker_process(two, KEEPER) as keeper:
         jobs = await backlog(api, [tmp_path / "0", tmp_path / "1"])
         pids = [pid for number in "01" for pid in await pids_in(tmp_path / number)]
-        os.kill(fleet.pid, SIGTERM)
+        os.kill(keeper.pid, SIGTERM)
         await until(lambda: log.read_text().count("worker drains") == 2)
-        os.kill(fleet.pid, SIGTERM)
-        assert await fleet.wait() == 0
+        os.kill(keeper.pid, SIGTERM)
+        assert await keeper.wait() == 0
     assert not any(map(alive, pids))
     for job in [await api.client.job(job["id"]) for job in jobs]:
         assert (job["state"], job["reason"]) == ("queued", "worker_stopped")
         assert [attempt["outcome"] for attempt in job["attempts"]] == ["interrupted"]
 
 
-async def test_the_command_keeps_workers_that_are_no_fleets(api: Service) -> None:
+async def test_the_command_keeps_workers_that_keep_none(api: Service) -> None:
     two = api.settings.model_copy(update={"autoscale": "2:2"})
-    async with worker_process(two, "arqsvc", "worker") as fleet:
+    async with worker_process(two, "arqsvc", "worker") as keeper:
 
         async def both_beat() -> bool:
             return len(await worker_pids()) == 2
 
         await until(both_beat)
-        assert fleet.pid not in await worker_pids()
+        assert keeper.pid not in await worker_pids()
     assert await worker_pids() == set()
 
 

@@ -1,4 +1,4 @@
-"""When a fleet grows, when it shrinks, and that it does neither without a reason."""
+"""When another worker starts, when one stops, and that neither happens without a reason."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""A fleet: worker processes that this process keeps running, each a program with a heartbeat of its own."""
+"""Worker processes that this process keeps running, each a program with a heartbeat of its own."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ AGAIN_S = 1.0
 """Seconds between two second signals: two that arrive together are one."""
 
 
-class Member:
-    """One place in a fleet, and the worker that fills it now."""
+class Place:
+    """One place for a worker, and the one that fills it now."""
 
     def __init__(self) -> None:
         self.program: Guarded | None = None
@@ -33,7 +33,7 @@ class Member:
         return self.program.pid if self.program and self.program.exit_code is None else None
 
 
-class Fleet:
+class Processes:
     """Workers that are kept running, and those that were told to stop and have not ended.
 
     Args:
@@ -47,8 +47,8 @@ class Fleet:
         self, group: asyncio.TaskGroup, command: Sequence[str | Path], env: Mapping[str, str], grace_s: float
     ) -> None:
         self._group, self._command, self._env, self._grace_s = group, command, env, grace_s
-        self._kept: list[Member] = []
-        self._told: list[Member] = []
+        self._kept: list[Place] = []
+        self._told: list[Place] = []
 
     @property
     def pids(self) -> list[int]:
@@ -63,31 +63,31 @@ class Fleet:
     @property
     def leaving(self) -> int:
         """How many were told to stop and have not ended."""
-        return sum(not member.keeping.done() for member in self._told)
+        return sum(not place.keeping.done() for place in self._told)
 
     def start(self) -> None:
         """Keep one worker more: one that dies is replaced, after a growing pause if it does so at once."""
-        member = Member()
-        member.keeping = self._group.create_task(supervise("worker", lambda: self._run(member)))
-        self._kept.append(member)
+        place = Place()
+        place.keeping = self._group.create_task(supervise("worker", lambda: self._run(place)))
+        self._kept.append(place)
 
     def stop_idlest(self, jobs: Mapping[int, int]) -> None:
         """Let the worker drain that runs the fewest `jobs`, by its process id; of several the newest."""
-        self._stop(min(reversed(self._kept), key=lambda member: jobs.get(member.pid or 0, 0)))
+        self._stop(min(reversed(self._kept), key=lambda place: jobs.get(place.pid or 0, 0)))
 
     async def end(self, stop: "Wish") -> None:
         """Let all drain at the same time; returns once they have ended. A second wish is handed on to them."""
-        for member in tuple(self._kept):
-            self._stop(member)
+        for place in tuple(self._kept):
+            self._stop(place)
         insisting = self._group.create_task(self._insist(stop))
         if self._told:
-            await asyncio.wait([member.keeping for member in self._told])
+            await asyncio.wait([place.keeping for place in self._told])
         insisting.cancel()
 
-    def _stop(self, member: Member) -> None:
-        self._kept.remove(member)
-        self._told = [other for other in self._told if not other.keeping.done()] + [member]
-        member.keeping.cancel()
+    def _stop(self, place: Place) -> None:
+        self._kept.remove(place)
+        self._told = [other for other in self._told if not other.keeping.done()] + [place]
+        place.keeping.cancel()
 
     async def _insist(self, stop: "Wish") -> None:
         await stop.insisted()
@@ -97,12 +97,12 @@ class Fleet:
                     os.kill(pid, SIGTERM)
             await asyncio.sleep(AGAIN_S)
 
-    async def _run(self, member: Member) -> None:
+    async def _run(self, place: Place) -> None:
         """Run a worker for as long as it lives."""
-        async with guarded(self._command, stop_signal=SIGTERM, grace_s=self._grace_s, env=self._env) as member.program:
-            code = await member.program.wait()
+        async with guarded(self._command, stop_signal=SIGTERM, grace_s=self._grace_s, env=self._env) as place.program:
+            code = await place.program.wait()
         raise ChildDied(f"A worker ended with exit code {code}; its log says why.", exitcode=code)
 
 
-def _pids(members: Iterable[Member]) -> list[int]:
-    return [member.pid for member in members if member.pid]
+def _pids(places: Iterable[Place]) -> list[int]:
+    return [place.pid for place in places if place.pid]

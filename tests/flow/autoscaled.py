@@ -1,4 +1,4 @@
-"""`python -m tests.flow.fleet`: keeps as many workers of the queue `test` as it needs, on its environment."""
+"""`python -m tests.flow.autoscaled`: keeps as many workers of the queue `test` as it needs, on its environment."""
 
 import asyncio
 import os
