@@ -161,6 +161,8 @@ async def sent(line: str, given: dict[str, str], folder: Path) -> httpx.Response
         line = line.replace(name, given[name])
     asked = CURL.parse_args(shlex.split(line)[1:])
     headers = dict(header.split(": ", 1) for header in asked.header)
+    if asked.data:  # as curl says unless it is told otherwise
+        headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
     form = {}
     if asked.form:
         name, _, path = asked.form.partition("=@")
