@@ -39,6 +39,8 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
+        elif record.exc_text:  # of what was raised in a child process
+            line["traceback"] = record.exc_text
         return json.dumps(line, default=str, ensure_ascii=False)
 
 

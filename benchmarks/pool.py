@@ -105,8 +105,9 @@ async def killed(run: Run) -> tuple[float, float]:
         pss_mib = child.memory_full_info().pss / 2**20
         start_s = time.perf_counter()
         call.cancel()
-        while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110 - pebble gives no event
-            await asyncio.sleep(0.0005)
+        with suppress(psutil.NoSuchProcess):
+            while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110 - pebble gives no event
+                await asyncio.sleep(0.0005)
         killed_ms = (time.perf_counter() - start_s) * 1000
         with suppress(asyncio.CancelledError):
             await call

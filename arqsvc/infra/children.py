@@ -3,22 +3,26 @@
 import asyncio
 import itertools
 import json
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context, copy_context
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from arqsvc.infra.forkserver import END, FORK, KILL, ORDER, SIZE, WATCH
+from arqsvc.infra.forkserver import END, FORK, KILL, LINE_BYTES, ORDER, SIZE, WATCH
 
 OnReport = Callable[[str, float], object]
 
 _SCRIPT = Path(__file__).with_name("forkserver.py")
 ORDER_S = 10.0  # a server that has loaded its modules takes an order in a millisecond
-_READ_BYTES = 1 << 20  # more than a socket or a pipe holds, so that one read empties it
+_READ_BYTES = 1 << 20  # more than a socket holds, so that one read empties it
+_PIECE_BYTES = 1 << 13  # of a pipe: a hundred lines of a log, which keep the event loop busy for 3 ms
+_PIECES = 16  # twice what a pipe holds
 
 
 class End(NamedTuple):
@@ -57,7 +61,7 @@ class ForkServer:
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", str(_SCRIPT)),
-                *(str(theirs.fileno()), str(life_r), json.dumps(sys.path), *preload),
+                *(str(theirs.fileno()), str(life_r), json.dumps(sys.path), json.dumps(_levels()), *preload),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), life_r),
@@ -143,11 +147,16 @@ class Child:
         self._reports = reports
         self._on_report: OnReport = lambda step, fraction: None
         self._unread = b""
+        self._context = Context()
         self._loop.add_reader(channel, self._receive)
         self._loop.add_reader(reports, self._receive_reports)
 
     async def perform(self, request: bytes, ceiling_bytes: int, on_report: OnReport | None) -> None:
-        """Hand over the request, 0 for no ceiling, and wait until the child has ended; `reply` is what it said."""
+        """Hand over the request, 0 for no ceiling, and wait until the child has ended; `reply` is what it said.
+
+        What it logs is logged here, as if by the current task.
+        """
+        self._context = copy_context()
         if on_report:
             self._on_report = on_report
         self._server.order(WATCH, self._number, ceiling_bytes)
@@ -169,8 +178,13 @@ class Child:
     def settle(self, end: End) -> None:
         """Take what the dead child has left in socket and pipe, then let the caller go on."""
         self._receive()
-        self._receive_reports()
-        self.ended.set_result(end)
+        self._settle(end, _PIECES)
+
+    def _settle(self, end: End, pieces: int) -> None:
+        if self._receive_reports() and pieces:
+            self._loop.call_soon(self._settle, end, pieces - 1)
+        else:
+            self.ended.set_result(end)
 
     def close(self) -> None:
         """Let go of socket and pipe."""
@@ -190,16 +204,37 @@ class Child:
             self._loop.remove_reader(self._channel)
         self.reply += received
 
-    def _receive_reports(self) -> None:
+    def _receive_reports(self) -> bool:
+        """Take a piece of what the child has reported and logged; returns whether there was any."""
         try:
-            received = os.read(self._reports, _READ_BYTES)
+            received = os.read(self._reports, _PIECE_BYTES)
         except BlockingIOError:
-            return
+            return False
         if not received:
             self._loop.remove_reader(self._reports)
-        *lines, self._unread = (self._unread + received).split(b"\n")
+        *lines, unread = (self._unread + received).split(b"\n")
+        self._unread = unread if len(unread) < LINE_BYTES else b""
+        # by the loop: it calls this before it resumes who waits for `ended`, and logs an error of theirs
         for line in lines:
+            if line.startswith(b"["):
+                self._loop.call_soon(_log, line, context=self._context)
+                continue
             fraction, _, step = line.partition(b" ")
             with suppress(ValueError):  # a function that has mixed up its descriptors may write anything here
-                # by the loop: it calls this before it resumes who waits for `ended`, and logs an error of theirs
                 self._loop.call_soon(self._on_report, step.decode(), float(fraction))
+        return bool(received)
+
+
+def _log(line: bytes) -> None:
+    """Log what a child has logged; it has left out already what is below the level of its logger."""
+    with suppress(ValueError, TypeError, RecursionError):  # as above: anything
+        level, created, name, message, trace, facts = json.loads(line)
+        said = {"levelno": level, "levelname": logging.getLevelName(level), "created": created, "name": name}
+        logging.getLogger().handle(logging.makeLogRecord({**facts, **said, "msg": message, "exc_text": trace}))
+
+
+def _levels() -> dict[str, int]:
+    """Return the levels of all loggers that have one of their own; the root logger has no name."""
+    root = logging.getLogger()
+    named = {"": root, **root.manager.loggerDict}
+    return {name: each.level for name, each in named.items() if isinstance(each, logging.Logger) and each.level}

@@ -10,6 +10,7 @@ import fcntl
 import gc
 import importlib
 import json
+import logging
 import os
 import pickle
 import resource
@@ -20,10 +21,10 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import psutil
 
@@ -39,10 +40,16 @@ SIZE: Final = struct.Struct("<q")
 """Stands before a request and before a reply: the number of bytes that follow."""
 STARTED: Final = b"!"
 """Stands before the reply: the request has arrived whole, and from here on the function may have had effects."""
+LINE_BYTES: Final = select.PIPE_BUF
+"""Longest report, and longest line of a log: what is written at once, and so never torn; 4 KiB on Linux."""
+LINES: Final = 2_000
+"""Most lines that a call logs."""
 
 _SAMPLE_S = 0.05
 _BURIAL_S = 0.002
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
+_PATIENCE_S = 2.0  # for which a call waits, all in all, until the lines that it logs are read
+_LOGGED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _MAXRSS_BYTES = 1024 if sys.platform == "linux" else 1  # getrusage: KiB on Linux, bytes on macOS
 
 
@@ -233,6 +240,7 @@ def _die_with(life: int) -> None:
 
 def answer(channel: socket.socket, reports: int) -> None:
     """Read one request from `channel`, call its function, write the reply; nothing when the channel is closed."""
+    logging.getLogger().addHandler(_Lines(reports))
     size = channel.recv(SIZE.size, socket.MSG_WAITALL)
     if len(size) == SIZE.size:
         request = channel.recv(SIZE.unpack(size)[0], socket.MSG_WAITALL)
@@ -289,9 +297,66 @@ def _reporter(reports: int) -> Callable[[str, float], None]:
     return report
 
 
-def main(control: str, life: str, path: str, *preload: str) -> None:
-    """Load the modules `preload`, then serve; descriptors as numbers, the import path as JSON."""
+class _Lines(logging.Handler):
+    """Hands what a function logs to its caller, behind its reports; what nobody reads in time is lost."""
+
+    def __init__(self, reports: int) -> None:
+        super().__init__()
+        self._reports, self._left, self._patience_s = reports, LINES, _PATIENCE_S
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line; behind the last that a call may log, that there were more."""
+        if self._left < 0:
+            return
+        self._left -= 1
+        if self._left < 0:
+            facts = {"name": record.name, "levelno": logging.WARNING, "created": record.created}
+            text = f"… more lines were left out: what is computed in one call logs at most {LINES:,}."
+            record = logging.makeLogRecord({**facts, "msg": text})
+        try:
+            line = self._line(record)
+        except Exception:  # as logging has it: a record that cannot be written ends no call
+            self.handleError(record)
+        else:
+            with suppress(OSError):
+                self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        while True:
+            with suppress(BlockingIOError):
+                os.write(self._reports, line)
+                return
+            waits_at = time.monotonic()
+            select.select([], [self._reports], [], max(0.0, self._patience_s))
+            self._patience_s -= time.monotonic() - waits_at
+            if self._patience_s <= 0:
+                return
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        """Return a record in JSON, as short as must be: the end of its traceback, the beginning of its message."""
+        facts: Mapping[str, Any] = {name: value for name, value in vars(record).items() if name not in _LOGGED}
+        message, trace = record.getMessage()[:LINE_BYTES], ""
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)[-LINE_BYTES:]
+        while True:
+            said = [record.levelno, record.created, record.name[:100], message, trace, facts]
+            line = json.dumps(said, default=str, ensure_ascii=False).encode(errors="replace") + b"\n"
+            if len(line) <= LINE_BYTES:
+                return line
+            if trace:
+                trace = trace[len(trace) // 4 + 1 :]
+            elif facts:
+                message = " ".join([message, *(f"{name}={value}" for name, value in facts.items())])[:LINE_BYTES]
+                facts = {}
+            else:
+                message = message[: len(message) * 3 // 4]
+
+
+def main(control: str, life: str, path: str, levels: str, *preload: str) -> None:
+    """Load the modules `preload`, then serve; descriptors as numbers, as JSON the import path and loggers' levels."""
     sys.path[:] = json.loads(path)
+    for name, level in json.loads(levels).items():
+        logging.getLogger(name).setLevel(level)
     # one thread a child: the pool's size is the number of cores in use, and a forked process must have no second thread
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     for module in preload:

@@ -90,6 +90,9 @@ class Pool:
         session of its own has left the group. Function, arguments and result are pickled; the function is found by the
         name of its module. Unpickling holds the GIL: a result of many MB is a file, bytes or an array, not objects.
 
+        What the child logs is logged here before this returns, as if by the current task: 2,000 lines of a call, each
+        up to 4 KiB long. The levels of loggers are those from when the pool was opened.
+
         Args:
             function: gets `report(step, fraction)` as a keyword argument if there is an `on_report`; of a step, 64
                 characters arrive.

@@ -1,22 +1,25 @@
 """How jobs are taken in: one order for all who submit, so that what is there already is neither refused nor counted.
 
 First comes what the same request has written before, then another job that does the same work; and only for what is
-new, whether its queues take in new jobs, whether its project may have more, and whether its queues are full.
+new, whether its queues take in new jobs, whether its project may have more, and whether its queues are full. What it
+replaces makes room for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from arqsvc.errors import ArqsvcError
 from arqsvc.infra.db import rows, transaction
-from arqsvc.jobs import ledger
+from arqsvc.jobs import ledger, waiting
 from arqsvc.jobs.dedupe import Dedupe, Mode, hold, others_of, stands_for_it
-from arqsvc.jobs.move import Written
+from arqsvc.jobs.move import Moved, Written
 from arqsvc.jobs.new import NewJob, insert
 from arqsvc.jobs.outlook import Outlook
 from arqsvc.jobs.queue import JobQueue
 from arqsvc.jobs.quota import Quotas
+from arqsvc.jobs.record import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,18 @@ class Wish:
     def queues(self) -> list[str]:
         """The queue of each of its jobs."""
         return [job.queue for job in self.jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What was cancelled so that a new job can take its place."""
+
+    jobs: Sequence[Moved] = ()
+    queues: Sequence[str] = ()
+    """For each of these jobs that was queued, where."""
+
+
+NOTHING = Freed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +120,19 @@ class Admission:
         await self._quotas.look(project)
         await self._outlook.look(queues)
 
-    def take_in(self, project: str, queues: Sequence[str]) -> None:
+    def take_in(self, project: str, queues: Sequence[str], freed: Freed = NOTHING) -> None:
         """Count jobs of a project that are now submitted, one for each time that a queue is named; `look` went before.
 
-        It waits for nothing, so that it can be called in a transaction.
+        It waits for nothing, so that it can be called in a transaction, which is to end without effect if it refuses.
 
         Raises:
             JobsQuota: they are more than the project may have; none is counted.
             QueueFull: one of the queues has as many as it may; none is counted.
         """
-        self._quotas.check(project, len(queues))
-        self._outlook.take_in(queues)
-        self._quotas.take_in(project, len(queues))
+        more = max(0, len(queues) - len(freed.jobs))
+        self._quotas.check(project, more)
+        self._outlook.take_in(queues, freed.queues)
+        self._quotas.take_in(project, more)
 
     async def _once(self, wish: Wish, dedupe: Dedupe) -> Submitted:
         """Write a job and, before it, all that it needs, unless another does its work already.
@@ -125,7 +141,7 @@ class Admission:
 
         Raises:
             Duplicate: another does it, and this one was to be rejected then.
-            Conflict, JobsQuota, QueueFull: none does it, and this one is not taken in.
+            Conflict, JobsQuota, QueueFull: none does it, and this one is not taken in; what it was to replace stays.
         """
         job, replaces = wish.job, dedupe.mode == Mode.REPLACE
         if not replaces and (others := await others_of(job, dedupe)):
@@ -136,16 +152,26 @@ class Admission:
             others = await others_of(job, dedupe)
             if others and not replaces:
                 return Submitted(stands_for_it(others[0], dedupe), new=False)
-            self.take_in(job.project, wish.queues)
-            # one that began meanwhile runs on
-            waiting, why = [other["id"] for other in others], f"replaced by job {job.id}"
-            replaced = await ledger.cancel(waiting, why) if waiting else []
+            freed = await _replaced(others, f"replaced by job {job.id}")
+            self.take_in(job.project, wish.queues, freed)
             moved = await insert(wish.jobs)
-        if replaced:
-            await self.queue.called_off(replaced)
+        if freed.jobs:
+            await self.queue.called_off(freed.jobs)
         await self.queue.deliver(moved)
         self.queue.log_submitted(wish.jobs)
         return Submitted(job.id, new=True)
+
+
+async def _replaced(others: Sequence[Mapping[str, Any]], why: str) -> Freed:
+    """Cancel jobs, and what only they needed, as far as that waits; one that began meanwhile runs on."""
+    jobs, queues = list[Moved](), list[str]()
+    states: Mapping[UUID, State] = {other["id"]: State(other["state"]) for other in others}
+    while states:
+        cancelled = await ledger.cancel(list(states), why)
+        jobs += cancelled
+        queues += [job.queue for job in cancelled if states.get(job.id) == State.QUEUED]
+        states = await waiting.needed_no_more([job.id for job in cancelled])
+    return Freed(jobs, queues)
 
 
 async def _written(wishes: Sequence[Wish]) -> set[UUID]:

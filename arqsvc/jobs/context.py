@@ -117,6 +117,8 @@ class JobContext:
     async def compute(self, function: Callable[..., R], *args: Any, reports: bool = False) -> R:
         """Run a pure function in a child process; ended with the job when that is cancelled or out of time.
 
+        What it logs, up to 2,000 lines of 4 KiB, goes to the job's log.
+
         Args:
             function: importable by its module's name; takes and returns picklable values.
             *args: its arguments.

@@ -1,9 +1,9 @@
 """What jobs log: kept by attempt, written in groups about once a second, and read in pages.
 
-A line comes from `ctx.log`, or from the `logging` of the job's own code and what that calls, at INFO or above, as far
-as the worker's own log has it. What this package and its servers' libraries log is the operator's; tracebacks and
-secrets of the settings are left out. Nobody waits for the log: a job's end may be seen before its last lines, and those
-of the last second are lost with a worker that is killed.
+A line comes from `ctx.log`, or from the `logging` of the job's own code and what that calls, in child processes too,
+at INFO or above, as far as the worker's own log has it. What this package and its servers' libraries log is the
+operator's; tracebacks and secrets of the settings are left out. Nobody waits for the log: a job's end may be seen
+before its last lines, and those of the last second are lost with a worker that is killed.
 """
 
 import asyncio

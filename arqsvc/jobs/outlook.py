@@ -73,21 +73,25 @@ class Outlook:
                 pipe.zcard(queue_key(queue))
             self._queued = Counter(dict(zip(queues, await pipe.execute(), strict=True)))
 
-    def take_in(self, queues: Iterable[str]) -> None:
+    def take_in(self, queues: Iterable[str], freed: Iterable[str] = ()) -> None:
         """Count jobs that are now submitted to these queues, one for each time that a queue is named.
+
+        Args:
+            freed: where jobs were queued that they replace.
 
         Raises:
             QueueFull: one of the queues has as many as it may; none is counted.
         """
-        new = Counter(queues)
+        new, gone = Counter(queues), Counter(queue for queue in freed if queue in self._queued)
         for queue in new:
-            if self._limit and self._queued[queue] >= self._limit:
+            if self._limit and self._queued[queue] - gone[queue] >= self._limit and new[queue] > gone[queue]:
                 raise QueueFull(
                     f"{self._queued[queue]:,} jobs wait in the queue {queue}; its limit is {self._limit:,} "
                     "(ARQSVC_QUEUE_LIMIT). Try again once some have begun.",
                     delay_s=FULL_S, queue=queue, queued=self._queued[queue], limit=self._limit,
                 )  # fmt: skip
         self._queued.update(new)
+        self._queued.subtract(gone)
 
     def warnings(self, queues: Iterable[str]) -> Iterator[Warned]:
         """Yield what the submitter of jobs in these queues should know."""

@@ -72,7 +72,7 @@ class Quotas:
         """
         seen = self._seen[project]
         limit = seen.bounds.jobs
-        if limit and seen.open + jobs > limit:
+        if limit and jobs and seen.open + jobs > limit:
             raise JobsQuota(
                 f"The project {project!r} may have {limit:,} jobs that have not ended; it has "
                 f"{min(seen.open, limit):,}, and {jobs:,} more were to be submitted. Wait until some have ended, or "

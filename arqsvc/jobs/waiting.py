@@ -38,16 +38,16 @@ async def needs_of(jobs: Sequence[UUID]) -> list[Need]:
     return [Need(**{**row, "state": State(row["state"])}) for row in found]
 
 
-async def needed_no_more(jobs: Sequence[UUID]) -> list[UUID]:
-    """Return what these jobs need, has not ended, and no other job waits for."""
+async def needed_no_more(jobs: Sequence[UUID]) -> dict[UUID, State]:
+    """Return what these jobs need, has not ended, and no other job waits for; each with its state."""
     found = await rows(
-        """SELECT DISTINCT needed.id FROM job_need need JOIN job needed ON needed.id = need.needed_id
+        """SELECT DISTINCT needed.id, needed.state FROM job_need need JOIN job needed ON needed.id = need.needed_id
         WHERE need.job_id = ANY($1::uuid[]) AND needed.state NOT IN ('succeeded', 'failed', 'cancelled')
             AND NOT EXISTS (SELECT FROM job_need other JOIN job waiting ON waiting.id = other.job_id
             WHERE other.needed_id = needed.id AND waiting.state = 'blocked')""",
         [list(jobs)],
     )
-    return [row["id"] for row in found]
+    return {row["id"]: State(row["state"]) for row in found}
 
 
 async def free_overlooked() -> list[Moved]:

@@ -1,9 +1,12 @@
 """What the kinds of jobs of the flow tests compute, in a child process."""
 
+import logging
 import os
 import subprocess
 import time
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 def wait_for_file(folder: Path) -> str:
@@ -27,3 +30,14 @@ def fill(size_bytes: int) -> int:
 def until_there(path: Path) -> None:
     while not path.exists():
         time.sleep(0.01)
+
+
+def log_until_there(path: Path, secret: str, lines: int) -> None:
+    logger.debug("not worth telling")
+    logger.warning("in a child", extra={"reads": 7})
+    logging.getLogger("httpx").warning("GET https://host/?api_key=x")
+    logger.info("connect to %s", secret)
+    for number in range(lines):
+        logger.info("line %d", number)
+    until_there(path)
+    logger.info("it is there")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from arqsvc.errors import BadInput, Conflict, Retryable, Throttled
 from arqsvc.jobs.context import JobContext
 from arqsvc.jobs.declare import FileId, Job, Limit, Params, Result, Retries, job
-from tests.flow.child_work import fill, until_there, wait_for_file
+from tests.flow.child_work import fill, log_until_there, until_there, wait_for_file
 
 logger = logging.getLogger(__name__)
 QUICK = Retries(tries=3, first_s=0.05, cap_s=0.1)
@@ -367,6 +367,22 @@ async def talk(ctx: JobContext, params: Talk) -> Said:
     return Said(text="talked")
 
 
+class TalkInChild(Params, kind="test.talk_in_child", result=Said, queue="test", retries=QUICK):
+    """Log in a child process until a file exists, and before and behind that."""
+
+    folder: Path
+    lines: int = 0
+
+
+@job(TalkInChild)
+async def talk_in_child(ctx: JobContext, params: TalkInChild) -> Said:
+    ctx.log("before")
+    secret = ctx.settings.redis_url.get_secret_value() if ctx.settings.redis_url else ""
+    await ctx.compute(log_until_there, params.folder / "go", secret, params.lines)
+    ctx.log("behind")
+    return Said(text="talked")
+
+
 class Unserved(Params, kind="test.unserved", result=Said, queue="unserved"):
     """Wait for ever: no worker serves its queue."""
 
@@ -378,7 +394,7 @@ async def unserved(ctx: JobContext, params: Unserved) -> Said:
 
 ALL = (
     say, fail, wait, too_slow, step, eat, read, share, follow, follow_both, follow_on, linger, silent, count, hang,
-    one_of_two, paced, retry_for, talk, unserved,
+    one_of_two, paced, retry_for, talk, talk_in_child, unserved,
 )  # fmt: skip
 JOBS = {one.params.kind: one for one in ALL if isinstance(one, Job)}
 PARAMS = {kind: one.params for kind, one in JOBS.items()}

@@ -1,9 +1,13 @@
 """What jobs log: of each attempt, also of one whose worker was killed; no secret, no end of lines."""
 
+import json
 import os
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
+
+import psutil
 
 from arqsvc.jobs.joblog import ATTEMPT_BYTES, LINES
 from tests.servers import worker_process
@@ -60,13 +64,49 @@ async def test_the_log_of_a_job_keeps_what_each_attempt_said(api: Service, tmp_p
         assert refused.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
 
 
+async def test_what_a_child_logs_is_in_the_log_of_its_attempt(api: Service, tmp_path: Path) -> None:
+    job = (await api.client.submit("test.talk_in_child", {"folder": str(tmp_path)}))["id"]
+    log = tmp_path / "worker.log"
+
+    async def said(attempt: int) -> bool:
+        return len(await lines(api, job, attempt=attempt)) == 3
+
+    async with worker_process(api.settings.model_copy(update={"log_file": log})) as worker:
+        await until(lambda: said(1))
+        [server] = [each for each in psutil.Process(worker.pid).children() if "forkserver.py" in str(each.cmdline())]
+        for child in server.children():
+            child.kill()
+        await until(lambda: said(2))
+        (tmp_path / "go").touch()
+        assert (await api.client.result(job))["state"] == "succeeded"
+
+        async def whole() -> bool:
+            return len(await lines(api, job)) == 8
+
+        await until(whole)
+
+    in_the_child = [("INFO", "before"), ("WARNING", "in a child reads=7"), ("INFO", "connect to ***")]
+    found = [(line["id"], line["level"], line["message"]) for line in await lines(api, job)]
+    assert [id_ for id_, _, _ in found] == ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3", "2.4", "2.5"]
+    assert [line for _, *line in found] == [*map(list, in_the_child * 2), ["INFO", "it is there"], ["INFO", "behind"]]
+
+    kept = [json.loads(line) for line in log.read_text().splitlines()]
+    of_children = [line for line in kept if line["logger"] == "tests.flow.child_work"]
+    assert [(line["attempt"], line["level"]) for line in of_children] == [
+        (1, "WARNING"), (1, "INFO"), (2, "WARNING"), (2, "INFO"), (2, "INFO"),
+    ]  # fmt: skip
+    assert {line["job_id"] for line in of_children} == {job}
+    assert of_children[0]["reads"] == 7
+
+
 async def test_a_log_that_is_too_long_says_so(service: Service, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
-    many = await service.ended("test.talk", {"folder": str(tmp_path), "lines": LINES})
-    await until(lambda: ended_with_more(service, many["id"]))
-    found = await lines(service, many["id"])
-    assert len(found) == LINES + 1
-    assert sum(len(line["message"]) for line in found) < ATTEMPT_BYTES
+    for kind in ("test.talk", "test.talk_in_child"):
+        many = await service.ended(kind, {"folder": str(tmp_path), "lines": LINES})
+        await until(partial(ended_with_more, service, many["id"]))
+        found = await lines(service, many["id"])
+        assert len(found) == LINES + 1
+        assert sum(len(line["message"]) for line in found) < ATTEMPT_BYTES
 
 
 async def ended_with_more(service: Service, job: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 from arqsvc.errors import Retryable
 
 Report = Callable[[str, float], None]
+logger = logging.getLogger(__name__)
 
 
 class NeedsKeyword(Exception):
@@ -177,3 +179,60 @@ def return_twice() -> int:
 
 def not_ready() -> None:
     raise Retryable("later", delay_s=4.5, queue="analysis")
+
+
+def log_all(report: Report) -> str:
+    """Log in every way there is."""
+    logger.debug("not worth telling")
+    logger.info("%d reads of\n%s", 7, "Größe 🧬 \ud800", extra={"reads": 7, "path": Path("/x"), "steps": [1, 2]})
+    report("half", 0.5)
+    try:
+        raise KeyError("k")
+    except KeyError:
+        logger.exception("it went wrong")
+    logging.getLogger("matplotlib").info("not wanted of this one")
+    thread = threading.Thread(target=logger.warning, args=("in a thread",))
+    thread.start()
+    thread.join()
+    if (pid := os.fork()) == 0:
+        logger.error("in a grandchild")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    logger.critical("last", extra={"unwritable": {(1, 2): 3}})
+    return "logged"
+
+
+def log_long(threads: int) -> None:
+    """Log lines that are too long, from several threads at once."""
+
+    def long(letter: str) -> None:
+        logger.info(letter * 9_000)
+        logger.info("%s", letter, extra={"fact": "é" * 9_000})
+        logger.info("%s", letter + '\n\0"' * 9_000)
+        try:
+            raise ValueError("x" * 9_000)
+        except ValueError:
+            logger.exception(letter)
+
+    running = [threading.Thread(target=long, args=(letter,)) for letter in "abcdefgh"[:threads]]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+def log_and_die(lines: int) -> NoReturn:
+    for number in range(lines):
+        logger.info("line %d", number)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def log_and_touch(lines: int, path: Path, report: Report) -> int:
+    report(str(os.getpid()), 0.0)
+    while not path.with_suffix(".go").exists():
+        time.sleep(0.01)
+    for number in range(lines):
+        logger.info("line %d %s", number, "x" * 1_000)
+    path.touch()
+    return lines
