@@ -51,9 +51,10 @@ def log_to(level: str, file: Path | None) -> None:
         CannotStart: the file cannot be written.
     """
     try:
+        handler: logging.Handler = logging.StreamHandler(sys.stderr)
         if file:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+            handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise CannotStart(
             f"The log file {file} cannot be written: {error.strerror}. Choose another with --log-file, "
@@ -63,4 +64,5 @@ def log_to(level: str, file: Path | None) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("arq", "uvicorn.access", "httpx", "httpcore", "matplotlib", "fontTools", "tortoise"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # who sends a bad form is told
     logging.getLogger("uvicorn.error").setLevel(max(logging.getLevelName(level), logging.WARNING))

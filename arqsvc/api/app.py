@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+from uvicorn.protocols.utils import ClientDisconnected
 
 from arqsvc.api import (
     actions,
@@ -106,6 +107,7 @@ def create_app(settings: Settings, params: Mapping[str, type[Params]]) -> Starle
             HTTPException: problems.on_http_exception,
             HTTPStatus.METHOD_NOT_ALLOWED: on_wrong_method,
             **dict.fromkeys(UNAVAILABLE, problems.on_unavailable),
+            ClientDisconnected: problems.on_gone,  # an OSError, but none of the database
             Exception: problems.on_bug,
         },
         middleware=[Middleware(observed.Observed), *cors(settings)],
@@ -117,6 +119,7 @@ def _routes(described: OpenApi) -> list[BaseRoute]:
     health_routes = [Route("/livez", health.livez, methods=["GET"]), Route("/readyz", health.readyz, methods=["GET"])]
     of_metrics = Route("/metrics", metrics.metrics, methods=["GET"])
     of_openapi = Route("/openapi.json", described.answer, methods=["GET"])
+    no_socket = WebSocketRoute("/{path:path}", events.no_socket)
     operations = [each.route() for each in OPERATIONS]
     api = [
         *refusals(operations),
@@ -126,6 +129,7 @@ def _routes(described: OpenApi) -> list[BaseRoute]:
         *health_routes,
         of_metrics,
         of_openapi,
+        no_socket,
     ]
     return [
         Mount("/api/v1", routes=api),
@@ -135,6 +139,7 @@ def _routes(described: OpenApi) -> list[BaseRoute]:
         of_metrics,
         Route("/login", login, methods=["GET"]),
         Route("/problems/{code}", problems.describe, methods=["GET"]),
+        no_socket,
         Mount("/", _Page(packages=[("arqsvc", "web")], html=True)),
     ]
 

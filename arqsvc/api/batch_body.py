@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from arqsvc.api.bodies import BODY_LIMIT_BYTES, DECODER
+from arqsvc.api.bodies import BODY_LIMIT_BYTES, DECODER, check_storable
 from arqsvc.api.problems import fault
 from arqsvc.api.submissions import Submission
 from arqsvc.errors import TooLarge
@@ -82,6 +82,7 @@ async def read_batch(body: bytes, turns: Turns) -> GivenBatch:
             elif name == "atomic" and isinstance(value, bool):
                 batch.atomic = value
             else:
+                check_storable(name)
                 known = {"jobs": "must be an array", "atomic": "must be true or false"}
                 raise fault(f"/{name[:64]}", known.get(name, "is no member of a batch"))
     except (ValueError, RecursionError) as error:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,6 +14,9 @@ from arqsvc.api.problems import escaped, fault, invalid
 from arqsvc.errors import InvalidParams, TooLarge, WrongMediaType
 
 BODY_LIMIT_BYTES = 1024 * 1024
+DEEPEST = 100
+"""Most arrays and objects of JSON in one another; pydantic writes no more than 255."""
+_TOO_DEEP = f"more than {DEEPEST} arrays and objects in one another"
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -130,7 +133,9 @@ def json_in(text: str | bytes, pointer: str = "") -> Any:
     """
     try:
         value = DECODER.decode(text if isinstance(text, str) else text.decode())
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise fault(pointer, f"holds {_TOO_DEEP}") from error
+    except ValueError as error:
         raise fault(pointer, f"this is not JSON: {error}") from error
     check_storable(value, pointer)
     return value
@@ -154,11 +159,7 @@ def check_storable(value: Any, pointer: str = "") -> None:
     Raises:
         InvalidParams: there is such a value in it.
     """
-    try:
-        why = _unstorable(value)
-    except RecursionError:
-        why = "arrays and objects too deep in one another"
-    if why:
+    if why := _unstorable(value):
         raise fault(pointer, f"holds {why}, which cannot be stored")
 
 
@@ -166,14 +167,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _unstorable(value: Any) -> str | None:
+def _unstorable(value: Any, depth: int = 0) -> str | None:
     if isinstance(value, str):
         half = not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)
         return "the character U+0000" if "\0" in value else "half of a character" if half else None
     if isinstance(value, float):
         return None if math.isfinite(value) else "a number that is too large"
-    within = chain(value, value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next(filter(None, map(_unstorable, within)), None)
+    if not isinstance(value, dict | list):
+        return None
+    if depth == DEEPEST:
+        return _TOO_DEEP
+    within = chain(value, value.values()) if isinstance(value, dict) else value
+    return next(filter(None, map(_unstorable, within, repeat(depth + 1))), None)
 
 
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -14,7 +14,7 @@ from arqsvc.api.sockets import SNAPSHOT, Conversation, live, place_of, tell, unt
 from arqsvc.api.sse import EventStream
 from arqsvc.api.tickets import admit, make_ticket
 from arqsvc.contract import Ticket
-from arqsvc.errors import ArqsvcError
+from arqsvc.errors import ArqsvcError, NotFound
 from arqsvc.jobs.events import Cursor
 from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.record import FINAL
@@ -138,6 +138,12 @@ async def fleet_socket(websocket: WebSocket) -> None:
     with held.readers.opened(caller, single=False) as outbox:
         await websocket.accept()
         await tell(websocket, outbox, Conversation(held.hub, outbox, caller).hear(websocket))
+
+
+async def no_socket(websocket: WebSocket) -> None:
+    """Answer 404 where no WebSocket is: without an answer of ours it would look forbidden."""
+    error = NotFound("There is no WebSocket here. Events come at /api/v1/events and /api/v1/jobs/{id}/events.")
+    await websocket.send_denial_response(await on_error(websocket, error))
 
 
 async def _reader(websocket: WebSocket) -> Caller:

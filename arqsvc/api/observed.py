@@ -1,18 +1,20 @@
 """What this process answers, as it is counted and traced: a layer around all of the API."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.datastructures import Headers
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arqsvc.api.held import of
 from arqsvc.api.operation import Operation
-from arqsvc.api.problems import TRACE_ID
+from arqsvc.api.problems import TRACE_ID, on_error
+from arqsvc.errors import SourceUnavailable
 from arqsvc.infra.counts import Counts, Metric
 from arqsvc.infra.trace import join, parse, trace_id, traceparent
 
@@ -21,6 +23,9 @@ SECONDS = Metric("arqsvc_api_request_seconds", "How long until an answer began."
 STREAMS = Metric("arqsvc_api_streams_open", "Event streams that are open now, by transport.", ("transport",), "gauge")
 
 EVENT_STREAM = "text/event-stream"
+STOPS = "The service stops before it has answered. Send this again soon, with the same Idempotency-Key if it has one."
+AGAIN_S = 5.0
+"""Seconds after which who is told so may send it again."""
 
 
 class Seen:
@@ -53,13 +58,24 @@ class Observed:
                 if own := traceparent():
                     scope[TRACE_ID] = trace_id(own)
                 try:
-                    await self._app(scope, receive, answer.send)
+                    await self._hand_on(scope, receive, answer)
                 finally:
                     span.update_name(answer.operation)
                     span.set_attribute("http.response.status_code", answer.status)
         else:
             with answer.observed():
-                await self._app(scope, receive, answer.send)
+                await self._hand_on(scope, receive, answer)
+
+    async def _hand_on(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        """Have the application answer; where the server gives a request up, which it does when it stops, say so."""
+        try:
+            await self._app(scope, receive, answer.send)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            if not answer.status:
+                told = await on_error(Request(scope), SourceUnavailable(STOPS, delay_s=AGAIN_S))
+                await told(scope, receive, answer.send)
 
 
 class _Answer:
@@ -105,6 +121,8 @@ class _Answer:
                 self._seen.streams[self._stream] -= 1
 
     def _begins(self, status: int, stream: str = "") -> None:
+        if self.status:  # a socket whose client left while it was accepted
+            return
         self.status, self._stream = status, stream
         self._seen.counts.add(REQUESTS, (self.operation, str(status)))
         self._seen.counts.observe(SECONDS, (self.operation,), time.monotonic() - self._since)

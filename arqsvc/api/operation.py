@@ -33,6 +33,8 @@ ALWAYS = (401, 403, 422, 429, 503)
 TAG = "tag."
 """How the names of query parameters begin that filter by a tag, where there are `tags` in the query."""
 STREAM = "text/event-stream"
+PRIVATE = "private, no-cache"
+"""How long what a key may see is kept on the way, unless the answer says more: by nobody else, and not unasked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Operation:
             caller.must(self.scope)
         answer = await self._once_or_more(request, caller)
         answer.headers.update(headers_of(request))
+        answer.headers.setdefault("Cache-Control", PRIVATE)
         return answer
 
     async def _once_or_more(self, request: Request, caller: Caller) -> Response:

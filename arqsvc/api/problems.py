@@ -91,6 +91,10 @@ async def on_unavailable(request: Request | WebSocket, error: Exception) -> Resp
     return await on_error(request, SourceUnavailable("The database does not answer. Try again soon.", delay_s=2))
 
 
+async def on_gone(request: WebSocket, error: Exception) -> None:
+    """Say nothing to who left while a WebSocket was opened."""
+
+
 async def on_bug(request: Request | WebSocket, error: Exception) -> Response:
     """Log what nobody expected; outside it says only that."""
     logger.error("a request failed", exc_info=error, extra={"method": _method(request), "path": request.url.path})

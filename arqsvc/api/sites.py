@@ -90,7 +90,10 @@ def _from_elsewhere(connection: HTTPConnection, *, if_unsaid: bool) -> bool:
     if site := connection.headers.get("sec-fetch-site"):
         return site != "same-origin"
     if origin := connection.headers.get("origin"):
-        return urlsplit(origin).netloc != connection.headers.get("host")
+        try:
+            return urlsplit(origin).netloc != connection.headers.get("host")
+        except ValueError:
+            return True
     return if_unsaid
 
 

@@ -1,5 +1,6 @@
 """The file in a request's body, as it arrives: raw, or the one file of a multipart form."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "upload"
 FORM_BYTES = 64 * 1024
 """What a form may hold beside its file."""
+_EXTENDED_NAME = re.compile(r"""[; ]filename\*\s*=\s*(utf-8|iso-8859-1)'[^';]*'([^\s;'"]+)""", re.IGNORECASE)
+"""A name of any characters in a header, percent-encoded (RFC 8187)."""
 
 
 class Upload:
@@ -34,7 +37,7 @@ class Upload:
         self._limit_bytes, self._left_bytes = limit_bytes, left_bytes
         self._most_bytes = limit_bytes if left_bytes is None else min(limit_bytes, left_bytes)
         kind, options = parse_options_header(request.headers.get("content-type", ""))
-        self._boundary = options.get(b"boundary") if kind == b"multipart/form-data" else None
+        self._boundary = options.get(b"boundary", b"") if kind == b"multipart/form-data" else None
         self.name = request.query_params.get("name") or _name_in(request.headers.get("content-disposition", ""))
         if self.name:
             check_name(self.name)
@@ -61,6 +64,8 @@ class Upload:
         self.name = self.name or DEFAULT_NAME
 
     async def _file_of_form(self, boundary: bytes) -> AsyncIterator[bytes]:
+        if not boundary:
+            raise fault("", "the form has no boundary: let the program that makes the form set its Content-Type")
         form, size = _Form(), 0
         parser = MultipartParser(boundary, form.callbacks())
         async for chunk in self._body(self._most_bytes + FORM_BYTES):
@@ -70,7 +75,8 @@ class Upload:
                 if (size := size + len(part)) > self._most_bytes:
                     raise self._too_large()
                 yield part
-        parser.finalize()
+        if not form.ended:
+            raise fault("", "the form breaks off: its last boundary is not there. Send it again")
         if form.files != 1:
             raise fault("", f"the form holds {form.files} files where one is wanted")
 
@@ -105,6 +111,7 @@ class _Form:
     def __init__(self) -> None:
         self.files = 0
         self.name = ""
+        self.ended = False
         self._in_file = False
         self._header = bytearray()
         self._value = bytearray()
@@ -118,6 +125,7 @@ class _Form:
             "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
             "on_header_end": self._header_end,
             "on_part_data": self._part_data,
+            "on_end": self._end,
         }
 
     def taken(self) -> list[bytes]:
@@ -138,6 +146,9 @@ class _Form:
                 self._in_file, self.files = True, self.files + 1
                 self.name = options[b"filename"].decode(errors="replace")
 
+    def _end(self) -> None:
+        self.ended = True
+
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self._data.append(data[start:end])
@@ -145,6 +156,7 @@ class _Form:
 
 def _name_in(disposition: str) -> str:
     """Return the file name of a `Content-Disposition` header, or nothing (RFC 6266)."""
+    if extended := _EXTENDED_NAME.search(disposition):
+        return unquote(extended[2], encoding=extended[1])
     _, options = parse_options_header(disposition)
-    name = options.get(b"filename", b"").decode(errors="replace")
-    return unquote(name) if b"filename*" in disposition.encode() else name
+    return options.get(b"filename", b"").decode(errors="replace")

@@ -13,14 +13,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any
 
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from arqsvc.api.app import create_app
+from arqsvc.api.connection import Connection, is_ours
 from arqsvc.api.keys import KeyKind, create_secret, is_key
 from arqsvc.api.sse import HEARTBEAT_S, SEND_S
 from arqsvc.errors import CannotStart, ChildDied
@@ -40,6 +39,8 @@ SHUTDOWN_S = 3
 """Seconds that open requests get once the API is told to stop."""
 KILL_S = 20.0
 MOST_FILES = 65_536
+LAST_S = 5.0
+"""Seconds for which a request that was given up may still say so and clean up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ async def serving(app: Starlette, listening: socket.socket, *, trusted: str = ""
         proxy_headers=True,
         forwarded_allow_ips=trusted,
         timeout_graceful_shutdown=SHUTDOWN_S,
-        http=_Connection,
+        http=Connection,
         ws="auto",
         ws_max_size=64 * 1024,
         ws_ping_interval=HEARTBEAT_S,
@@ -137,6 +138,7 @@ async def serving(app: Starlette, listening: socket.socket, *, trusted: str = ""
         ws_per_message_deflate=False,  # its windows take more memory than all else of a stream
     )
     _allow_many_connections()
+    logging.getLogger("uvicorn.error").addFilter(is_ours)
     server = _Server(config)
     async with app.router.lifespan_context(app), task_group() as group:
         task = group.create_task(server.serve(sockets=[listening]))
@@ -158,20 +160,18 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn takes the one that is installed
-    """A connection whose requests may break it: closing one waits for a reader that does not read."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
-        self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
-
-
 class _Server(uvicorn.Server):
     """uvicorn without signal handlers of its own: the command decides when it ends."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in order; what is given up in the end still has what the application works with."""
+        await super().shutdown(sockets)
+        if tasks := self.server_state.tasks:
+            await asyncio.wait(list(tasks), timeout=LAST_S)
 
 
 @contextlib.contextmanager

@@ -72,14 +72,15 @@ def check_url(url: str) -> httpx.URL:
     """
     try:
         parsed = httpx.URL(url)
+        named = parsed.host  # which is decoded here: `xn--` may stand before what is no name
     except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefused(f"{url[:100]!r} is no address. It must look like https://host/path.") from error
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not named:
         raise AddressRefused(f"{url[:100]!r} is no address by http or https. It must look like https://host/path.")
     if parsed.userinfo:
-        raise AddressRefused(f"The address of {parsed.host} holds a name or a password. Leave them out.")
+        raise AddressRefused(f"The address of {named} holds a name or a password. Leave them out.")
     if not _HOST.fullmatch(parsed.raw_host) or not 0 < _port(parsed) < 65_536:
-        raise AddressRefused(f"{parsed.host[:100]!r}, port {_port(parsed)}, is no host and port of the internet.")
+        raise AddressRefused(f"{named[:100]!r}, port {_port(parsed)}, is no host and port of the internet.")
     return parsed
 
 

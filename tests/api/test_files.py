@@ -71,6 +71,23 @@ async def test_a_form_without_a_file_or_with_two_is_refused(api: Service) -> Non
     assert incoming(api) == []
 
 
+async def test_a_form_without_an_end_or_a_boundary_is_no_file(api: Service) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.gb"\r\n\r\nLOCUS\r\n--x--\r\n'
+    for kind, cut in (("; boundary=x", -4), ("; boundary=x", -9), ("", None), ("; boundary=", None)):
+        headers = {"Content-Type": f"multipart/form-data{kind}"}
+        answer = await api.http.post("/files", content=form[:cut], headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_params"), (kind, cut)
+    assert (await api.http.get("/files")).json()["items"] == []
+    assert incoming(api) == []
+
+
+async def test_a_header_names_a_file_in_any_characters(api: Service) -> None:
+    name = {"Content-Disposition": "attachment; filename=\"e.gb\"; filename*=UTF-8''%C3%A9%20%E2%82%AC.gb"}
+    assert (await api.http.post("/files", content=b"x", headers=name)).json()["name"] == "é €.gb"
+    hidden = {"Content-Disposition": "attachment; filename*=utf-8''%2e%2e%2fx"}
+    assert (await api.http.post("/files", content=b"x", headers=hidden)).status_code == 422
+
+
 async def test_a_file_over_the_limit_is_refused_and_nothing_is_left(api: Service) -> None:
     limit = api.settings.upload_limit_bytes
 

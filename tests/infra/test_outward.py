@@ -49,7 +49,7 @@ def test_the_setting_opens_nothing_else(address: str) -> None:
     "url",
     [
         "ftp://example.org/", "file:///etc/passwd", "http:///x", "example.org", "http://u:p@example.org/",
-        "http://x:0/", "http://x:99999/", "http://a b/", "http://x\ny/",
+        "http://x:0/", "http://x:99999/", "http://a b/", "http://x\ny/", "https://xn--a/",
     ],
 )  # fmt: skip
 def test_an_address_of_another_form_is_refused(url: str) -> None:
