@@ -159,6 +159,7 @@ async def _opened(app: Starlette, settings: Settings, params: Mapping[str, type[
             ("old answers", _forget_answers),
             ("old messages", held.sender.forget),
             ("unnamed content", lambda: sweep_on(infra.storage)),
+            ("rates", held.gate.rates.run),
             ("last uses", held.gate.write_uses),
             ("readers", held.readers.run),
         ]

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, KeyKind, digest, find
-from arqsvc.api.rates import Rates, Spent
+from arqsvc.api.rates import Rates, Spent, keep
 from arqsvc.api.sites import Sites
 from arqsvc.errors import RateLimited, Unauthorized
 from arqsvc.infra.db import rows
@@ -24,7 +24,6 @@ LOOKUPS_PER_MINUTE = 600
 USED_S = 60.0
 """Seconds for which the last use of a key is not written again."""
 GATHER_S = 1.0
-MOST_KNOWN = 10_000
 
 
 class Gate:
@@ -33,7 +32,7 @@ class Gate:
     def __init__(self, settings: Settings, redis: ArqRedis) -> None:
         self.sites = Sites(settings)
         self._per_minute = settings.requests_per_minute
-        self._rates = Rates(redis)
+        self.rates = Rates(redis)
         self._known = OrderedDict[str, float]()
         """Digests that were good here: when their last use was written."""
         self._used = set[UUID]()
@@ -58,7 +57,7 @@ class Gate:
             raise Unauthorized("The key or session is unknown or has expired. `arqsvc keys create` makes a new key.")
         self._note_use(kept, caller)
         quota = self._per_minute if caller.per_minute is None else caller.per_minute
-        if spent := await self._rates.spend(str(caller.id), quota):
+        if spent := await self.rates.spend(str(caller.id), quota):
             connection.state.headers = spent.headers()
             if spent.left < 0:
                 raise spent.refused(
@@ -83,16 +82,16 @@ class Gate:
             RateLimited: one too many came from there.
         """
         host = address(connection)
-        spent = await self._rates.spend(f"guesses:{host}", GUESSES_PER_MINUTE)
+        spent = await self.rates.spend(f"guesses:{host}", GUESSES_PER_MINUTE)
         if spent and spent.left < 0:
-            beyond = await self._rates.spend(f"lookups:{host}", LOOKUPS_PER_MINUTE)
+            beyond = await self.rates.spend(f"lookups:{host}", LOOKUPS_PER_MINUTE)
             if beyond and beyond.left < 0:
-                _keep(self._guessers, host, _now() + beyond.wait_s)
+                keep(self._guessers, host, _now() + beyond.wait_s)
             raise _too_many_guesses(spent.wait_s)
 
     def _note_use(self, kept: str, caller: Caller) -> None:
         if _now() - self._known.get(kept, -USED_S) >= USED_S:
-            _keep(self._known, kept, _now())
+            keep(self._known, kept, _now())
             self._used.add(caller.id)
             self._wake.set()
 
@@ -152,14 +151,6 @@ def _too_many_guesses(wait_s: float) -> RateLimited:
     return Spent(GUESSES_PER_MINUTE, -1, wait_s).refused(
         f"More than {GUESSES_PER_MINUTE} requests a minute came from your address with a key that is none. Correct it."
     )
-
-
-def _keep(kept: OrderedDict[str, float], name: str, value: float) -> None:
-    """Keep what was said last, and not more than a process can hold."""
-    kept[name] = value
-    kept.move_to_end(name)
-    while len(kept) > MOST_KNOWN:
-        kept.popitem(last=False)
 
 
 def _now() -> float:

@@ -16,6 +16,7 @@ from arqsvc.api.gate import COOKIE, GUESSES_PER_MINUTE
 from arqsvc.api.keys import BROWSER, KeyKind, KeyRecord, create_secret
 from arqsvc.api.rates import Rates
 from arqsvc.infra.redis import open_redis
+from arqsvc.infra.supervise import supervised
 from arqsvc.settings import Settings
 from tests import servers
 from tests.service import Service, open_service
@@ -343,11 +344,18 @@ async def test_a_proxy_that_is_trusted_says_who_asks_and_by_which_scheme(setting
             assert guessed == [b"arqsvc:rate:guesses:" + (b"203.0.113.7" if trusted == "127.0.0.1" else b"127.0.0.1")]
 
 
-async def test_without_redis_nobody_is_held_back(tmp_path: Path) -> None:
+async def test_a_burst_is_counted_in_few_trips_and_without_redis_each_process_counts_by_itself(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         async with servers.redis(tmp_path / "redis-state") as url:
-            rates = Rates(await stack.enter_async_context(open_redis(url)))
-            spent = [await rates.spend("somebody", 2) for _ in range(3)]
-            assert [one and one.left for one in spent] == [1, 0, -1]
+            redis = await stack.enter_async_context(open_redis(url))
+            rates = Rates(redis)
+            await stack.enter_async_context(supervised([("rates", rates.run)]))
             assert await rates.spend("somebody", 0) is None
-        assert [await rates.spend("somebody", 2) for _ in range(2)] == [None, None]
+            burst = await asyncio.gather(*(rates.spend(who, 300) for who in ["one", "another"] * 400))
+            left = [spent.left for spent in burst if spent]
+            assert (len(left), sum(one >= 0 for one in left), max(left)) == (800, 600, 299)
+            assert int((await redis.info("clients"))["connected_clients"]) < 10
+        spent = [await rates.spend("somebody", 2) for _ in range(3)]
+        assert [one and one.left for one in spent] == [1, 0, -1]
+        assert spent[-1]
+        assert 29 < spent[-1].wait_s <= 30
