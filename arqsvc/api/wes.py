@@ -5,6 +5,7 @@ name an attachment. The tasks of a run are the job's attempts.
 Source: https://ga4gh.github.io/workflow-execution-service-schemas/docs/
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,15 +29,16 @@ from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.problems import REFUSAL, fault, invalid
 from arqsvc.api.records import newest
+from arqsvc.api.shown import running
 from arqsvc.api.submissions import Submission, fitting
 from arqsvc.api.submit import accept
 from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
-from arqsvc.infra.db import rows
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.deletion import delete_files
 from arqsvc.jobs.files import FileRecord, check_name
+from arqsvc.jobs.listing import unended
 from arqsvc.jobs.quota import no_room
-from arqsvc.jobs.record import AttemptRecord, JobRecord, State
+from arqsvc.jobs.record import FINAL, AttemptRecord, JobRecord, State
 
 BASE = "/ga4gh/wes/v1"
 TYPE, TYPE_VERSION, ENGINE = "arqsvc", "1", "arqsvc"
@@ -88,7 +90,7 @@ async def service_info(request: Request) -> Response:
         "description": f"A job service for genomics. workflow_url is a kind of job: {', '.join(sorted(kinds))}.",
         "type": {"group": "org.ga4gh", "artifact": "wes", "version": "1.1.0"},
         "organization": {"name": "arqsvc", "url": root},
-        "documentationUrl": f"{root}docs",
+        "documentationUrl": f"{root}docs/wes.txt",
         "version": __version__,
         "workflow_type_versions": {TYPE: {"workflow_type_version": [TYPE_VERSION]}},
         "supported_wes_versions": ["1.1.0"],
@@ -98,7 +100,7 @@ async def service_info(request: Request) -> Response:
             {"name": name, "type": cls.__name__, "default_value": ""} for name, cls in PARAMETERS.items()
         ],
         "system_state_counts": await _counts(),
-        "auth_instructions_url": f"{root}docs",
+        "auth_instructions_url": f"{root}docs/wes.txt",
         "tags": {},
     })  # fmt: skip
 
@@ -139,8 +141,8 @@ async def show(request: Request, caller: Caller) -> Response:
         "request": _request(job),
         "state": _state(job),
         "run_log": _log(
-            job.kind, job.started_at, job.finished_at, f"{root}/api/v1/jobs/{job.id}/logs",
-            None if job.state not in _ENDS and job.state != State.FAILED else int(job.state != State.SUCCEEDED),
+            job.kind, job.started_at, job.finished_at, f"{root}/api/v1/jobs/{job.id}/logs?format=text&limit=2000",
+            int(job.state != State.SUCCEEDED) if job.started_at and job.state in FINAL else None,
             [job.error["detail"]] if job.error else [],
         ),
         "task_logs_url": f"{root}{BASE}/runs/{job.id}/tasks",
@@ -157,13 +159,20 @@ async def status(request: Request, caller: Caller) -> Response:
 
 @operation("wes.tasks", "GET", "/runs/{id}/tasks", Scope.READ, {}, query=TaskPage)
 async def list_tasks(request: Request, caller: Caller) -> Response:
-    """List the attempts of a run that have ended, the first one first."""
+    """List the attempts of a run, the first one first; the last may still run."""
     page = query_as(TaskPage, request)
     size, after = min(page.page_size, LARGEST_PAGE), page.page_token or 0
     job = await find_job(request, caller)
-    found = await AttemptRecord.filter(job_id=job.id, number__gt=after).order_by("number").limit(size + 1)
+    found = await _attempts(job, after, size + 1)
     token = str(found[size - 1].number) if len(found) > size else ""
     return JSONResponse({"task_logs": [_task(request, job, each) for each in found[:size]], "next_page_token": token})
+
+
+async def _attempts(job: JobRecord, after: int, most: int) -> list[AttemptRecord]:
+    """Return attempts behind this number, the one that runs included."""
+    ended = await AttemptRecord.filter(job_id=job.id, number__gt=after).order_by("number").limit(most)
+    last = ended[-1].number if ended else after
+    return [*ended, *(each for each in running(job) if each.number > last)][:most]
 
 
 @operation("wes.task", "GET", "/runs/{id}/tasks/{task}", Scope.READ, {})
@@ -172,10 +181,10 @@ async def show_task(request: Request, caller: Caller) -> Response:
     job = await find_job(request, caller)
     text = request.path_params["task"]
     number = int(text) if text.isdecimal() and len(text) < 9 else 0
-    attempt = await AttemptRecord.get_or_none(job_id=job.id, number=number)
-    if attempt is None:
-        raise NotFound(f"Run {job.id} has no task {text[:20]!r} that has ended.")
-    return JSONResponse(_task(request, job, attempt))
+    found = await _attempts(job, number - 1, 1)
+    if not found or found[0].number != number:
+        raise NotFound(f"Run {job.id} has no task {text[:20]!r}.")
+    return JSONResponse(_task(request, job, found[0]))
 
 
 @operation("wes.cancel", "POST", "/runs/{id}/cancel", Scope.CANCEL, {})
@@ -293,11 +302,10 @@ def _engine_parameter(name: str, text: str) -> Any:
 
 async def _counts() -> dict[str, int]:
     """Return how many jobs are in the states that are not an end."""
-    counted = await rows(
-        """SELECT (SELECT count(*) FROM job WHERE state = 'queued') AS queued,
-            (SELECT count(*) FROM job WHERE state = 'running') AS running"""
-    )
-    return {"QUEUED": counted[0]["queued"], "RUNNING": counted[0]["running"]}
+    counted = Counter[str](QUEUED=0, RUNNING=0)
+    for job, number in await unended():
+        counted[_state(job)] += number
+    return counted
 
 
 def _state(job: JobRecord) -> str:
@@ -334,19 +342,21 @@ def _request(job: JobRecord) -> dict[str, Any]:
 
 def _task(request: Request, job: JobRecord, attempt: AttemptRecord) -> dict[str, Any]:
     root = str(request.base_url).rstrip("/")
-    logs = f"{root}/api/v1/jobs/{job.id}/logs?attempt={attempt.number}"
-    said = [f"worker {attempt.worker}", f"outcome {attempt.outcome}"]
+    logs = f"{root}/api/v1/jobs/{job.id}/logs?format=text&limit=2000&attempt={attempt.number}"
+    said = [f"worker {attempt.worker}"]
+    if attempt.outcome:
+        said.append(f"outcome {attempt.outcome}")
     if attempt.error:
         said.append(attempt.error["detail"])
     name = f"{job.kind}, attempt {attempt.number}"
-    code = int(attempt.outcome != "succeeded")
+    code = int(attempt.outcome != "succeeded") if attempt.outcome else None
     return {"id": str(attempt.number), **_log(name, attempt.started_at, attempt.finished_at, logs, code, said)}
 
 
 def _log(
     name: str, start: datetime | None, end: datetime | None, logs: str, exit_code: int | None, said: list[str]
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": name, "cmd": [], "stdout": logs, "stderr": logs, "system_logs": said}
+    told: dict[str, Any] = {"name": name, "cmd": [], "stdout": logs, "system_logs": said}
     told |= {"start_time": _time(start), "end_time": _time(end), "exit_code": exit_code}
     return {name: value for name, value in told.items() if value is not None}
 

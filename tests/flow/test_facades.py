@@ -1,6 +1,7 @@
 """What others speak: a job as a Celery task, and as a GA4GH workflow run."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -13,7 +14,7 @@ from arqsvc.api import wes
 from arqsvc.jobs.files import FileRecord
 from arqsvc.jobs.record import JobRecord
 from tests.service import Service
-from tests.waiting import pids_in
+from tests.waiting import pids_in, until
 
 
 def validate(told: Any, shape: dict[str, Any]) -> None:
@@ -61,6 +62,14 @@ async def test_a_front_end_written_for_celery_goes_on_working(service: Service, 
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelling")
     assert (await service.client.result(running))["state"] == "cancelled"
     assert (await service.http.get("/tasks/nonsense/status")).status_code == 404
+
+
+async def running(service: Service, job: str) -> bool:
+    return bool((await service.http.get(f"/jobs/{job}")).json()["state"] == "running")
+
+
+async def logged(service: Service, job: str) -> bool:
+    return bool((await service.http.get(f"/jobs/{job}/logs")).json()["items"])
 
 
 WES = "/ga4gh/wes/v1"
@@ -120,19 +129,25 @@ ERROR = shape("msg status_code", msg=TEXT, status_code={"type": "integer"})
 """The shapes of the specification's version 1.1.0 and of GA4GH's service-info 1.0.0, strictly."""
 
 
+async def asked(
+    service: Service, method: str, path: str, shape: dict[str, Any], status: int = 200, **request: Any
+) -> Any:
+    answer = await service.http.request(method, service.client.url + WES + path, **request)
+    assert answer.status_code == status, answer.text
+    validate(answer.json(), shape)
+    return answer.json()
+
+
 async def test_a_client_of_ga4gh_submits_a_run_with_an_attachment_and_follows_it(service: Service) -> None:
     root = service.client.url + WES
-
-    async def wes(method: str, path: str, shape: dict[str, Any], status: int = 200, **request: Any) -> Any:
-        answer = await service.http.request(method, root + path, **request)
-        assert answer.status_code == status, answer.text
-        validate(answer.json(), shape)
-        return answer.json()
+    wes = partial(asked, service)
 
     async with httpx.AsyncClient(trust_env=False) as stranger:
         answer = await stranger.get(f"{root}/service-info")
         validate(answer.json(), SERVICE)
         assert answer.json()["supported_wes_versions"] == ["1.1.0"]
+        told = (await stranger.get(answer.json()["auth_instructions_url"])).raise_for_status().text
+        assert all(word in told for word in (WES, "Bearer KEY", "keys create", "workflow_type_version"))
         answer = await stranger.get(f"{root}/runs")
         validate(answer.json(), ERROR)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -172,6 +187,38 @@ async def test_a_client_of_ga4gh_submits_a_run_with_an_attachment_and_follows_it
     for wrong in ({"workflow_type": "CWL"}, {"workflow_url": "no.kind"}, {"workflow_engine_parameters": {"x": "1"}}):
         await wes("POST", "/runs", ERROR, 400, json={**body, **wrong})
     await wes("GET", "/runs/nonsense", ERROR, 404)
+
+
+async def test_what_waits_is_counted_as_its_status_says(api: Service) -> None:
+    later = (await api.client.submit("test.say", {"text": "x"}, delay_s=3600))["id"]
+    blocked = (await api.client.submit("test.follow", {"folder": "/tmp"}))["id"]
+    states = [(await asked(api, "GET", f"/runs/{job}/status", STATUS))["state"] for job in (later, blocked)]
+    assert states == ["QUEUED", "INITIALIZING"]
+    counts = (await asked(api, "GET", "/service-info", SERVICE))["system_state_counts"]
+    assert counts == {"QUEUED": 3, "INITIALIZING": 1, "RUNNING": 0}, "what the blocked one needs are two of the queued"
+    await asked(api, "POST", f"/runs/{later}/cancel", RUN_ID)
+    told = await asked(api, "GET", f"/runs/{later}", RUN)
+    assert (told["state"], "exit_code" in told["run_log"]) == ("CANCELED", False)
+
+
+async def test_the_attempt_that_runs_is_a_task_and_its_log_is_text(service: Service, tmp_path: Path) -> None:
+    run = (await service.client.submit("test.talk", {"folder": str(tmp_path)}))["id"]
+    await until(lambda: running(service, run))
+    (task,) = (await asked(service, "GET", f"/runs/{run}/tasks", TASKS))["task_logs"]
+    assert {"end_time", "exit_code"}.isdisjoint(task)
+    assert (task["id"], "start_time" in task) == ("1", True)
+    assert await asked(service, "GET", f"/runs/{run}/tasks/1", TASK) == task
+    await asked(service, "GET", f"/runs/{run}/tasks/2", ERROR, 404)
+    assert (await asked(service, "GET", f"/runs/{run}/tasks?page_token=1", TASKS))["task_logs"] == []
+    await until(lambda: logged(service, run))
+    (tmp_path / "go").touch()
+    await service.client.result(run)
+    (task,) = (await asked(service, "GET", f"/runs/{run}/tasks", TASKS))["task_logs"]
+    assert (task["exit_code"], "end_time" in task, "stderr" in task) == (0, True, False)
+    for log in (task, (await asked(service, "GET", f"/runs/{run}", RUN))["run_log"]):
+        text = await service.http.get(log["stdout"])
+        assert text.headers["content-type"].startswith("text/plain")
+        assert "INFO by the context, attempt 1" in text.text
 
 
 async def test_a_run_that_is_refused_says_so_as_specified_and_leaves_no_file(
