@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -21,18 +21,19 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from arqsvc import __version__
-from arqsvc.api.bodies import body_as, check_storable, json_in, query_as
+from arqsvc.api.bodies import body_as, check_storable, fitted, json_in, query_as
 from arqsvc.api.files import named
 from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
-from arqsvc.api.problems import REFUSAL, fault, invalid
+from arqsvc.api.problems import REFUSAL, fault
 from arqsvc.api.records import newest
 from arqsvc.api.shown import running
 from arqsvc.api.submissions import Submission, fitting
 from arqsvc.api.submit import accept
-from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
+from arqsvc.api.uploads import check_length
+from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, WrongMediaType
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.deletion import delete_files
 from arqsvc.jobs.files import FileRecord, check_name
@@ -48,6 +49,8 @@ ATTACHMENTS, FIELDS = 20, 32
 FIELD_BYTES = 1024 * 1024
 PARAMETERS = {"priority": int, "queue": str, "timeout_s": float}
 """What `workflow_engine_parameters` may say, as text."""
+_MEMBERS = {"params": "workflow_params", **{name: f"workflow_engine_parameters/{name}" for name in PARAMETERS}}
+"""Members of a submission as a run has them."""
 _ENDS = {State.SUCCEEDED: "COMPLETE", State.CANCELLED: "CANCELED"}
 
 
@@ -117,7 +120,10 @@ async def list_runs(request: Request, caller: Caller) -> Response:
 @operation("wes.run", "POST", "/runs", Scope.SUBMIT, {}, repeatable=False)
 async def run(request: Request, caller: Caller) -> Response:
     """Submit a run, as a form with attachments or as JSON."""
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "application/x-www-form-urlencoded":
+        raise WrongMediaType(f"The body is {media_type}. Send multipart/form-data; it needs no file.")
+    if media_type == "multipart/form-data":
         try:
             job = await _run_of_form(request, caller)
         except ClientDisconnect as error:
@@ -199,7 +205,7 @@ async def cancel(request: Request, caller: Caller) -> Response:
 async def _run_of_form(request: Request, caller: Caller) -> UUID:
     """Submit what a form asks for, with its attachments as files; of one that is refused none is kept."""
     held = of(request)
-    _check_length(request, held.infra.settings.upload_limit_bytes)
+    check_length(request, held.infra.settings.upload_limit_bytes, FIELD_BYTES)
     async with request.form(max_files=ATTACHMENTS, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
         asked, parts = _fields(form), _attachments(form)
         kind = _kind(request, asked)
@@ -218,14 +224,6 @@ async def _run_of_form(request: Request, caller: Caller) -> UUID:
             raise
 
 
-def _check_length(request: Request, limit_bytes: int) -> None:
-    said = request.headers.get("content-length", "")
-    if not said.isdecimal():
-        raise Rejected("A form needs a Content-Length.")
-    if int(said[:20]) > limit_bytes + FIELD_BYTES:
-        raise TooLarge(f"The form is larger than the limit of {limit_bytes:,} bytes.", limit_bytes=limit_bytes)
-
-
 def _attachments(form: FormData) -> dict[str, UploadFile]:
     """Return the attached files by the names that parameters may call them."""
     found = dict[str, UploadFile]()
@@ -234,13 +232,15 @@ def _attachments(form: FormData) -> dict[str, UploadFile]:
             name = part.filename or "attachment"
             if name in found:
                 raise fault("/workflow_attachment", f"two files are called {name[:80]!r}.")
+            if {"", ".", ".."} & set(name.split("/")):
+                raise fault("/workflow_attachment", f"{name[:80]!r} is no relative path without '.', '..' and '//'.")
             check_name(_plain(name))
             found[name] = part
     return found
 
 
 def _plain(name: str) -> str:
-    return name.rpartition("/")[2] or "attachment"
+    return name.rpartition("/")[2]
 
 
 def _submission(kind: type[Params], asked: RunRequest, ids: Mapping[str, str]) -> Submission:
@@ -250,10 +250,7 @@ def _submission(kind: type[Params], asked: RunRequest, ids: Mapping[str, str]) -
         if isinstance(given := params.get(name), str) and given in ids:
             params[name] = ids[given]
     options = {name: _engine_parameter(name, text) for name, text in asked.workflow_engine_parameters.items()}
-    try:
-        return Submission.model_validate({"params": params, "tags": asked.tags, **options})
-    except ValidationError as error:
-        raise invalid(error) from error
+    return fitted(Submission, {"params": params, "tags": asked.tags, **options})
 
 
 def _fields(form: FormData) -> RunRequest:
@@ -263,10 +260,7 @@ def _fields(form: FormData) -> RunRequest:
     for name in ("workflow_params", "tags", "workflow_engine_parameters"):
         if name in given:
             given[name] = json_in(given[name] or "{}", f"/{name}")
-    try:
-        return RunRequest.model_validate(given)
-    except ValidationError as error:
-        raise invalid(error) from error
+    return fitted(RunRequest, given)
 
 
 async def _content(part: UploadFile) -> AsyncIterator[bytes]:
@@ -378,8 +372,20 @@ class Spoken:
 
 
 def _refusal(problem: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    status = 400 if problem["status"] in {409, 413, 422} else problem["status"]
-    return JSONResponse({"msg": problem["detail"], "status_code": status}, status, headers)
+    status = 400 if problem["status"] in {409, 413, 415, 422} else problem["status"]
+    faults = problem.get("errors", ())
+    listed = faults and problem["detail"].startswith(faults[0]["pointer"])
+    msg = " ".join(map(_told, faults)) if listed else problem["detail"]
+    return JSONResponse({"msg": msg, "status_code": status}, status, headers)
+
+
+def _told(wrong: Mapping[str, str]) -> str:
+    """Return what is wrong with a part of a run."""
+    _, member, *within = (wrong["pointer"] or "/").split("/")
+    detail = wrong["detail"].rstrip(".")
+    if member == "tags" and within[-1:] == ["[key]"]:
+        within, detail = within[:-1], "a tag's name is 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-' here"
+    return f"/{'/'.join([_MEMBERS.get(member, member), *within])}: {detail}."
 
 
 OPERATIONS = (list_runs, run, show, status, list_tasks, show_task, cancel)

@@ -236,12 +236,16 @@ async def test_a_run_that_is_refused_says_so_as_specified_and_leaves_no_file(
     wrong: tuple[tuple[str, dict[str, str]], ...] = (
         ("U+0000", {"tags": json.dumps({"a": "x\0"})}),
         ("U+0000", {"workflow_url": "a\0"}),
-        ("/tags/a b", {"tags": json.dumps({"a b": "x"})}),
+        ("/tags/a b: a tag's name is 1 to 64 of A-Z", {"tags": json.dumps({"a b": "x"})}),
         ("not JSON", {"tags": "{"}),
-        ("is not a queue", {"workflow_engine_parameters": json.dumps({"queue": "none"})}),
+        ("/workflow_engine_parameters/queue: 'none' is", {"workflow_engine_parameters": json.dumps({"queue": "none"})}),
         ("no kind of job", {"workflow_url": "test.none"}),
-        ("/params/file_id", {"workflow_params": json.dumps({"file_id": ["read.txt"]})}),
-        ("/params/more", {"workflow_params": json.dumps({"file_id": "read.txt", "more": 1})}),
+        ("/workflow_params/file_id: ", {"workflow_params": json.dumps({"file_id": ["read.txt"]})}),
+        ("/workflow_params/more: ", {"workflow_params": json.dumps({"file_id": "read.txt", "more": 1})}),
+        (
+            "/workflow_params/more: Extra inputs are not permitted. /workflow_params/most: Extra",
+            {"workflow_params": json.dumps({"file_id": "read.txt", "more": 1, "most": 2})},
+        ),
         ("Too many fields", {f"field{number}": "x" for number in range(40)}),
     )
     stored = AsyncMock(side_effect=AssertionError("it is refused before anything is stored"))
@@ -250,7 +254,11 @@ async def test_a_run_that_is_refused_says_so_as_specified_and_leaves_no_file(
         for says, fields in wrong:
             await refused(400, says, "POST", data=form | fields, files=files)
         await refused(400, "two files", "POST", data=form, files=files * 2)
-        await refused(400, "plain file name", "POST", data=form, files=[files[0], ("workflow_attachment", (".x", b""))])
+        for name in (".x", "../phix.gb", "a/../b", "/etc/passwd", "a//b", "a/", "a\\..\\b"):
+            attached = ("workflow_attachment", (name, b""))
+            await refused(400, f"{name!r} is ", "POST", data=form, files=[files[0], attached])
+        await refused(400, "Send multipart/form-data", "POST", data=form)
+        await refused(400, "There is no query parameter 'x' here. It takes: page", path="/runs?x=1")
         await refused(400, "Idempotency-Key", "POST", data=form, files=files, headers={"Idempotency-Key": "a"})
     gone = json.dumps({"file_id": "00000000-0000-0000-0000-000000000000"})
     await refused(400, "There is no file", "POST", data={**form, "workflow_params": gone}, files=files)
