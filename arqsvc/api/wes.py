@@ -6,9 +6,9 @@ Source: https://ga4gh.github.io/workflow-execution-service-schemas/docs/
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +38,7 @@ from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.deletion import delete_files
 from arqsvc.jobs.files import FileRecord, check_name
 from arqsvc.jobs.listing import unended
+from arqsvc.jobs.new import routed
 from arqsvc.jobs.quota import no_room
 from arqsvc.jobs.record import FINAL, AttemptRecord, JobRecord, State
 
@@ -144,12 +145,11 @@ async def show(request: Request, caller: Caller) -> Response:
     outputs = {"result": job.result, "files": {file.name: f"{root}/api/v1/files/{file.id}" for file in files}}
     return JSONResponse({
         "run_id": str(job.id),
-        "request": _request(job),
+        "request": await _request(request, job),
         "state": _state(job),
         "run_log": _log(
-            job.kind, job.started_at, job.finished_at, f"{root}/api/v1/jobs/{job.id}/logs?format=text&limit=2000",
+            job.kind, job, f"{root}/api/v1/jobs/{job.id}/logs?format=text&limit=2000",
             int(job.state != State.SUCCEEDED) if job.started_at and job.state in FINAL else None,
-            [job.error["detail"]] if job.error else [],
         ),
         "task_logs_url": f"{root}{BASE}/runs/{job.id}/tasks",
         "outputs": outputs if job.state == State.SUCCEEDED else {},
@@ -218,10 +218,13 @@ async def _run_of_form(request: Request, caller: Caller) -> UUID:
             for name, part in parts.items():
                 stored = await held.infra.storage.put(_content(part))
                 ids[name] = str((await named(_plain(name), stored, caller)).id)
-            return (await accept(request, caller, kind, _submission(kind, asked, ids))).job
+            accepted = await accept(request, caller, kind, _submission(kind, asked, ids))
         except ArqsvcError:  # after any other error the run may have been written
             await delete_files(list(map(UUID, ids.values())), held.infra.storage)
             raise
+    if accepted.written:  # what came with a run is known by having its age
+        await FileRecord.filter(id__in=list(ids.values())).update(created_at=accepted.written[1].created_at)
+    return accepted.job
 
 
 def _attachments(form: FormData) -> dict[str, UploadFile]:
@@ -317,46 +320,50 @@ def _state(job: JobRecord) -> str:
 
 
 def _summary(job: JobRecord) -> dict[str, Any]:
-    times = {"start_time": _time(job.started_at), "end_time": _time(job.finished_at)}
-    known = {name: time for name, time in times.items() if time}
-    return {"run_id": str(job.id), "state": _state(job), **known, "tags": job.tags or {}}
+    return {"run_id": str(job.id), "state": _state(job), **_times(job), "tags": job.tags or {}}
 
 
-def _request(job: JobRecord) -> dict[str, Any]:
-    return {
-        "workflow_params": job.params,
-        "workflow_type": TYPE,
-        "workflow_type_version": TYPE_VERSION,
-        "workflow_url": job.kind,
-        "tags": job.tags or {},
-        "workflow_engine": ENGINE,
-        "workflow_engine_parameters": {"priority": str(job.priority), "queue": job.queue},
-    }
+async def _request(request: Request, job: JobRecord) -> dict[str, Any]:
+    """Return what was asked for, as the job shows it: what is so as well where it is not given is left out."""
+    told = {"workflow_type": TYPE, "workflow_type_version": TYPE_VERSION, "workflow_url": job.kind}
+    params, options = job.params, {"priority": job.priority, "queue": job.queue, "timeout_s": job.timeout_s}
+    if kind := of(request).params.get(job.kind):
+        queue = routed(kind, of(request).infra.settings.routed)
+        options = _without(options, {"priority": kind.priority, "queue": queue})
+        params = _without(params, kind.model_construct().model_dump(mode="json", warnings=False))
+        files = [name for name in file_fields(kind) if name in params]
+        came = await FileRecord.filter(id__in=[params[name] for name in files], created_at=job.created_at)
+        names = {str(file.id): file.name for file in came}
+        params |= {name: names.get(params[name], params[name]) for name in files}
+    texts = {name: f"{value:.15g}" if name == "timeout_s" else str(value) for name, value in options.items() if value}
+    more = {"tags": job.tags, "workflow_engine_parameters": texts}
+    return {**told, "workflow_params": params, **{name: value for name, value in more.items() if value}}
+
+
+def _without(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in usual or value != usual[name]}
 
 
 def _task(request: Request, job: JobRecord, attempt: AttemptRecord) -> dict[str, Any]:
     root = str(request.base_url).rstrip("/")
     logs = f"{root}/api/v1/jobs/{job.id}/logs?format=text&limit=2000&attempt={attempt.number}"
-    said = [f"worker {attempt.worker}"]
+    code, said = None, [f"worker {attempt.worker}"]
     if attempt.outcome:
-        said.append(f"outcome {attempt.outcome}")
-    if attempt.error:
-        said.append(attempt.error["detail"])
-    name = f"{job.kind}, attempt {attempt.number}"
-    code = int(attempt.outcome != "succeeded") if attempt.outcome else None
-    return {"id": str(attempt.number), **_log(name, attempt.started_at, attempt.finished_at, logs, code, said)}
+        code, said = int(attempt.outcome != "succeeded"), [*said, f"outcome {attempt.outcome}"]
+    return {"id": str(attempt.number), **_log(f"{job.kind}, attempt {attempt.number}", attempt, logs, code, said)}
 
 
 def _log(
-    name: str, start: datetime | None, end: datetime | None, logs: str, exit_code: int | None, said: list[str]
+    name: str, ran: JobRecord | AttemptRecord, logs: str, exit_code: int | None, said: Sequence[str] = ()
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": name, "cmd": [], "stdout": logs, "system_logs": said}
-    told |= {"start_time": _time(start), "end_time": _time(end), "exit_code": exit_code}
-    return {name: value for name, value in told.items() if value is not None}
+    said = [*said, ran.error["detail"]] if ran.error else said
+    code = {"exit_code": exit_code} if exit_code is not None else {}
+    return {"name": name, "cmd": [], **_times(ran), "stdout": logs, **code, "system_logs": said}
 
 
-def _time(time: datetime | None) -> str | None:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
+def _times(ran: JobRecord | AttemptRecord) -> dict[str, str]:
+    times = {"start_time": ran.started_at, "end_time": ran.finished_at}
+    return {name: time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for name, time in times.items() if time}
 
 
 class Spoken:

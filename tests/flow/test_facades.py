@@ -163,8 +163,9 @@ async def test_a_client_of_ga4gh_submits_a_run_with_an_attachment_and_follows_it
     assert (await wes("GET", f"/runs/{run}/status", STATUS))["state"] == "COMPLETE"
     told = await wes("GET", f"/runs/{run}", RUN)
     assert (told["outputs"]["result"], told["run_log"]["exit_code"]) == ({"text": "what was attached"}, 0)
-    assert (told["request"]["workflow_url"], told["request"]["tags"]) == ("test.read", {"plate": "7"})
-    assert told["request"]["workflow_engine_parameters"]["priority"] == "8"
+    sent = {name: json.loads(text) if text[0] == "{" else text for name, text in form.items()}
+    assert told["request"] == sent
+    file = (await service.http.get(f"/jobs/{run}")).json()["params"]["file_id"]
     (task,) = (await wes("GET", f"/runs/{run}/tasks", TASKS))["task_logs"]
     assert await wes("GET", f"/runs/{run}/tasks/{task['id']}", TASK) == task
     await wes("GET", f"/runs/{run}/tasks/9", ERROR, 404)
@@ -182,11 +183,15 @@ async def test_a_client_of_ga4gh_submits_a_run_with_an_attachment_and_follows_it
     for how, state in (("failed", "EXECUTOR_ERROR"), ("bug", "SYSTEM_ERROR")):
         run = (await wes("POST", "/runs", RUN_ID, json={**failed, "workflow_params": {"how": how}}))["run_id"]
         await service.client.result(run)
-        assert (await wes("GET", f"/runs/{run}", RUN))["state"] == state
+        told = await wes("GET", f"/runs/{run}", RUN)
+        assert (told["state"], told["request"]) == (state, {**failed, "workflow_params": {"how": how}})
     assert (await wes("POST", f"/runs/{run}/cancel", RUN_ID))["run_id"] == run
     for wrong in ({"workflow_type": "CWL"}, {"workflow_url": "no.kind"}, {"workflow_engine_parameters": {"x": "1"}}):
         await wes("POST", "/runs", ERROR, 400, json={**body, **wrong})
     await wes("GET", "/runs/nonsense", ERROR, 404)
+    again = {**sent, "workflow_params": {"file_id": file}, "workflow_engine_parameters": {"timeout_s": "60"}}
+    run = (await wes("POST", "/runs", RUN_ID, json=again))["run_id"]
+    assert (await wes("GET", f"/runs/{run}", RUN))["request"] == again
 
 
 async def test_what_waits_is_counted_as_its_status_says(api: Service) -> None:
