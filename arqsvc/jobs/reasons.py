@@ -13,7 +13,7 @@ from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.forecast import History, Line, Spread, left_s, run_s, start_in_s
 from arqsvc.jobs.places import BEHIND_MOST, ahead
 from arqsvc.jobs.record import JobRecord, State
-from arqsvc.jobs.waiting import Need
+from arqsvc.jobs.waiting import Need, needs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +52,13 @@ class Reasons:
         times_s = (await self._history.of([job.kind]))[job.kind]
         return left_s(times_s, (datetime.now(UTC) - job.attempted_at).total_seconds())
 
-    async def reason(self, job: JobRecord, needs: Sequence[Need]) -> Reason | None:
-        """Return why a job has not begun, None where it has.
-
-        Args:
-            job: the job as it stands, read whole.
-            needs: what it needs.
-        """
+    async def reason(self, job: JobRecord) -> Reason | None:
+        """Return why a job, which was read whole, has not begun; None where it has."""
         match job.state:
             case State.BLOCKED if job.reason == "limited":
                 reason = await _limited(job)
             case State.BLOCKED:
-                reason = _blocked(needs)
+                reason = _blocked(await needs_of([job.id]))
             case State.SCHEDULED:
                 reason = _scheduled(job)
             case State.QUEUED:

@@ -34,7 +34,8 @@ async def test_a_front_end_written_for_celery_goes_on_working(service: Service, 
     job = (await service.client.submit("test.wait", {"folder": str(tmp_path)}))["id"]
     waiting = (await service.client.submit("test.say", {"text": "x"}, delay_s=3600))["id"]
     told = await status(service, waiting)
-    assert (told["state"], told["progress"], told["status"]) == ("PENDING", 0, "scheduled")
+    assert (told["state"], told["progress"]) == ("PENDING", 0)
+    assert told["status"] == "It is not to begin before its time."
     await pids_in(tmp_path)
     told = await status(service, job)
     assert (told["state"], told["progress"], told["status"], told["result"]) == ("PROGRESS", 10, "wait", None)
@@ -42,26 +43,40 @@ async def test_a_front_end_written_for_celery_goes_on_working(service: Service, 
     await service.client.result(job)
     told = await status(service, job)
     assert (told["state"], told["progress"], told["result"]) == ("SUCCESS", 100, {"text": "went"})
+    assert told["status"] == "It has succeeded."
 
     failed = (await service.ended("test.fail", {"how": "failed"}))["id"]
     told = await status(service, failed)
     assert (told["state"], told["error"], told["result"]) == ("FAILURE", "the file is empty", None)
+    assert told["status"] == "It has failed: the file is empty"
     await JobRecord.filter(id=waiting).update(failures=1)
     assert (await status(service, waiting))["state"] == "RETRY"
 
     answer = await service.http.post(f"/tasks/{waiting}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     assert set(answer.json()) == {"task_id", "status", "message"}
-    assert (await status(service, waiting))["state"] == "REVOKED"
+    told = await status(service, waiting)
+    assert (told["state"], told["status"]) == ("REVOKED", "It is cancelled.")
     answer = await service.http.post(f"/tasks/{job}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (200, "ended")
-    (tmp_path / "x").mkdir()
-    running = (await service.client.submit("test.wait", {"folder": str(tmp_path / "x")}))["id"]
-    await pids_in(tmp_path / "x")
-    answer = await service.http.post(f"/tasks/{running}/cancel")
-    assert (answer.status_code, answer.json()["status"]) == (200, "cancelling")
-    assert (await service.client.result(running))["state"] == "cancelled"
     assert (await service.http.get("/tasks/nonsense/status")).status_code == 404
+
+
+async def test_a_task_that_is_being_cancelled_says_so_until_it_is_terminated(service: Service, tmp_path: Path) -> None:
+    job = (await service.client.submit("test.linger", {"folder": str(tmp_path), "how": "slow"}))["id"]
+    await until((tmp_path / "runs").exists)
+    url = f"/tasks/{job}/cancel"
+    for unknown in ({"terminate": True, "signal": "SIGKILL"}, {"terminate": "yes"}):
+        answer = await service.http.post(url, json=unknown)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_params")
+    assert (await status(service, job))["status"] == "It has begun."
+    answer = await service.http.post(url)
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelling")
+    assert (await status(service, job))["status"] == "It is being cancelled."
+    answer = await service.http.post(url, json={"terminate": True})
+    assert answer.json()["status"] in {"cancelling", "cancelled"}
+    assert (await service.client.result(job))["state"] == "cancelled"
+    assert not (tmp_path / "cleaned").exists()
 
 
 async def running(service: Service, job: str) -> bool:
