@@ -30,6 +30,8 @@ class LogQuery(BaseModel):
     """Behind this line: its `id`, or the `next_after` of the answer before."""
     level: Literal["INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Of this level or above."""
+    format: Literal["text"] | None = None
+    """`text` asks for lines of text, as `Accept: text/plain` does: for a link."""
     limit: int = Field(default=500, ge=1, le=2_000)
     """Most lines."""
 
@@ -49,11 +51,11 @@ async def logs(request: Request, caller: Caller) -> Response:
     after = LineId.parse(query.after) if query.after else LineId(0)
     found = await lines_of(job.id, after, attempt=query.attempt, levels=levels, limit=query.limit)
     last = str(LineId(found[-1]["attempt"], found[-1]["n"])) if found else query.after
-    return _answer(request, found, last)
+    accepted = "text/plain" if query.format else request.headers.get("accept", "")
+    return _answer(request, found, last, accepted)
 
 
-def _answer(request: Request, found: Sequence[Mapping[str, Any]], last: str | None) -> Response:
-    accepted = request.headers.get("accept", "")
+def _answer(request: Request, found: Sequence[Mapping[str, Any]], last: str | None, accepted: str) -> Response:
     if NDJSON in accepted:
         answer = Response("".join(f"{_line(row).model_dump_json()}\n" for row in found), media_type=NDJSON)
     elif "text/plain" in accepted:

@@ -31,7 +31,6 @@ from arqsvc.jobs.filters import Filter
 from arqsvc.jobs.progress import latest_progress
 from arqsvc.jobs.record import FINAL, JobRecord, State
 from arqsvc.jobs.upcoming import SIZE, SORTS, Stand
-from arqsvc.jobs.waiting import needs_of
 
 PAGE = 50
 LARGEST_PAGE = 500
@@ -125,7 +124,7 @@ async def show(request: Request, caller: Caller) -> Response:
     (shown,) = await shown_jobs(of(request).infra, [job])
     reasons = of(request).reasons
     left_s = await reasons.left_s(job)
-    reason = await reasons.reason(job, await needs_of([job.id]) if job.state == State.BLOCKED else ())
+    reason = await reasons.reason(job)
     shown.waiting = Waiting(**asdict(reason)) if reason else None
     shown.left_s = Spread(**asdict(left_s)) if left_s else None
     return tagged(request, reply(shown), tag)

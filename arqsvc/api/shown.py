@@ -67,7 +67,7 @@ def shown_job(
         cancel_requested_at=job.cancel_requested_at,
         cancel_reason=job.cancel_reason,
         needs=_shown_needs(needs),
-        attempts=[shown_attempt(attempt) for attempt in (*attempts, *_running(job))],
+        attempts=[shown_attempt(attempt) for attempt in (*attempts, *running(job))],
         files=[shown_file(file) for file in files],
     )
 
@@ -88,7 +88,7 @@ def _shown_needs(needs: Iterable[Need]) -> list[ShownNeed]:
     return [ShownNeed(id=need.id, kind=need.kind, state=need.state.value) for need in needs]
 
 
-def _running(job: JobRecord) -> list[AttemptRecord]:
+def running(job: JobRecord) -> list[AttemptRecord]:
     """Return the attempt that runs, which has no row yet."""
     if job.state != State.RUNNING:
         return []
@@ -98,7 +98,7 @@ def _running(job: JobRecord) -> list[AttemptRecord]:
 async def shown_attempts(job: JobRecord) -> list[Attempt]:
     """Return the attempts of a job, the one that runs included."""
     ended = await AttemptRecord.filter(job_id=job.id).order_by("number")
-    return [shown_attempt(attempt) for attempt in (*ended, *_running(job))]
+    return [shown_attempt(attempt) for attempt in (*ended, *running(job))]
 
 
 def shown_attempt(attempt: AttemptRecord) -> Attempt:

@@ -6,10 +6,11 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from arqsvc.api.bodies import body_as
 from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
@@ -29,11 +30,20 @@ class TaskStatus(Answer):
     task_id: str
     state: TaskState
     status: str
-    """In words: the step that runs, or why it does not."""
+    """In words: the step that runs, or why it does not, or how it ended."""
     progress: int = Field(ge=0, le=100)
     """Percent."""
     result: dict[str, Any] | None
     error: str | None
+
+
+class Revoke(BaseModel):
+    """How a task is to be ended."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    terminate: bool = False
+    """True gives a running one no time to clean up, as `mode` `force` does in `POST /jobs/{id}/cancel`."""
 
 
 class TaskCancelled(Answer):
@@ -49,15 +59,21 @@ async def status(request: Request, caller: Caller) -> Response:
     """Return a job's state as Celery would name it."""
     job = await find_job(request, caller)
     kept = (await latest_progress(of(request).infra.redis, [job])).get(job.id)
-    return reply(_status(job, kept["last"] if kept else None))
+    reason = await of(request).reasons.reason(job)
+    return reply(_status(job, kept["last"] if kept else None, reason.detail if reason else None))
 
 
-@operation("tasks.cancel", "POST", "/tasks/{id}/cancel", Scope.CANCEL, {200: TaskCancelled}, errors=(404,))
+@operation(
+    "tasks.cancel", "POST", "/tasks/{id}/cancel", Scope.CANCEL, {200: TaskCancelled},
+    body=Revoke, body_needed=False, errors=(404,), examples={"at once": {"terminate": True}},
+)  # fmt: skip
 async def cancel(request: Request, caller: Caller) -> Response:
     """Cancel a job; one that has ended stays as it is, and the answer says so."""
     job = await find_job(request, caller)
+    asked = await body_as(Revoke, request, empty={})
+    request.state.audit = {"mode": "force" if asked.terminate else "graceful"}
     try:
-        await of(request).queue.cancel(job.id)
+        await of(request).queue.cancel(job.id, grace_s=0.0 if asked.terminate else None)
     except Conflict:
         await job.refresh_from_db()
         done = TaskCancelled(task_id=str(job.id), status="ended", message=f"The task has ended: {_state(job, None)}.")
@@ -68,13 +84,13 @@ async def cancel(request: Request, caller: Caller) -> Response:
     return reply(TaskCancelled(task_id=str(job.id), status="cancelled" if ended else "cancelling", message=message))
 
 
-def _status(job: JobRecord, last: dict[str, Any] | None) -> TaskStatus:
+def _status(job: JobRecord, last: dict[str, Any] | None, waits: str | None) -> TaskStatus:
     state = _state(job, last)
     fraction = 1.0 if state == "SUCCESS" else last["fraction"] if last else 0.0
     return TaskStatus(
         task_id=str(job.id),
         state=state,
-        status=last["step"] if last and state == "PROGRESS" else job.reason or job.state.value,
+        status=waits or _words(job, last["step"] if last else None),
         progress=int(100 * fraction),
         result=job.result,
         error=job.error["detail"] if job.error else None,
@@ -88,6 +104,21 @@ def _state(job: JobRecord, last: dict[str, Any] | None) -> TaskState:
     if job.state == State.RUNNING:
         return "PROGRESS" if last else "STARTED"
     return "RETRY" if job.failures else "PENDING"
+
+
+def _words(job: JobRecord, step: str | None) -> str:
+    """Return in words what a job does that has begun, or how it ended."""
+    why = f": {job.cancel_reason}" if job.cancel_reason else ""
+    match job.state:
+        case State.SUCCEEDED:
+            return "It has succeeded."
+        case State.FAILED:
+            return f"It has failed: {job.error['detail']}" if job.error else "It has failed."
+        case State.CANCELLED:
+            return f"It is cancelled{why}."
+        case _ if job.cancel_requested_at:
+            return f"It is being cancelled{why}." + (f" Last step: {step}." if step else "")
+    return step or "It has begun."
 
 
 OPERATIONS = (status, cancel)

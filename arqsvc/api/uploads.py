@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from arqsvc.api.problems import fault
-from arqsvc.errors import FilesQuota, InvalidParams, TooLarge
+from arqsvc.errors import FilesQuota, InvalidParams, Rejected, TooLarge
 from arqsvc.jobs.files import check_name
 from arqsvc.jobs.quota import no_room
 
@@ -152,6 +152,20 @@ class _Form:
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self._data.append(data[start:end])
+
+
+def check_length(request: Request, limit_bytes: int, more_bytes: int) -> None:
+    """Refuse a form that does not say how long it is, or is too long.
+
+    Args:
+        limit_bytes: how large its files may be together.
+        more_bytes: what it may hold beside them.
+    """
+    said = request.headers.get("content-length", "")
+    if not said.isdecimal():
+        raise Rejected("A form needs a Content-Length.")
+    if int(said[:20]) > limit_bytes + more_bytes:
+        raise TooLarge(f"The form is larger than the limit of {limit_bytes:,} bytes.", limit_bytes=limit_bytes)
 
 
 def _name_in(disposition: str) -> str:

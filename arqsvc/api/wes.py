@@ -5,13 +5,14 @@ name an attachment. The tasks of a run are the job's attempts.
 Source: https://ga4gh.github.io/workflow-execution-service-schemas/docs/
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -20,23 +21,26 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from arqsvc import __version__
-from arqsvc.api.bodies import body_as, check_storable, json_in, query_as
+from arqsvc.api.bodies import body_as, check_storable, fitted, json_in, query_as
 from arqsvc.api.files import named
 from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
-from arqsvc.api.problems import REFUSAL, fault, invalid
+from arqsvc.api.problems import REFUSAL, fault
 from arqsvc.api.records import newest
+from arqsvc.api.shown import running
 from arqsvc.api.submissions import Submission, fitting
 from arqsvc.api.submit import accept
-from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, TooLarge
-from arqsvc.infra.db import rows
+from arqsvc.api.uploads import check_length
+from arqsvc.errors import ArqsvcError, Conflict, NotFound, Rejected, WrongMediaType
 from arqsvc.jobs.declare import Params, file_fields
 from arqsvc.jobs.deletion import delete_files
 from arqsvc.jobs.files import FileRecord, check_name
+from arqsvc.jobs.listing import unended
+from arqsvc.jobs.new import routed
 from arqsvc.jobs.quota import no_room
-from arqsvc.jobs.record import AttemptRecord, JobRecord, State
+from arqsvc.jobs.record import FINAL, AttemptRecord, JobRecord, State
 
 BASE = "/ga4gh/wes/v1"
 TYPE, TYPE_VERSION, ENGINE = "arqsvc", "1", "arqsvc"
@@ -46,6 +50,8 @@ ATTACHMENTS, FIELDS = 20, 32
 FIELD_BYTES = 1024 * 1024
 PARAMETERS = {"priority": int, "queue": str, "timeout_s": float}
 """What `workflow_engine_parameters` may say, as text."""
+_MEMBERS = {"params": "workflow_params", **{name: f"workflow_engine_parameters/{name}" for name in PARAMETERS}}
+"""Members of a submission as a run has them."""
 _ENDS = {State.SUCCEEDED: "COMPLETE", State.CANCELLED: "CANCELED"}
 
 
@@ -88,7 +94,7 @@ async def service_info(request: Request) -> Response:
         "description": f"A job service for genomics. workflow_url is a kind of job: {', '.join(sorted(kinds))}.",
         "type": {"group": "org.ga4gh", "artifact": "wes", "version": "1.1.0"},
         "organization": {"name": "arqsvc", "url": root},
-        "documentationUrl": f"{root}docs",
+        "documentationUrl": f"{root}docs/wes.txt",
         "version": __version__,
         "workflow_type_versions": {TYPE: {"workflow_type_version": [TYPE_VERSION]}},
         "supported_wes_versions": ["1.1.0"],
@@ -98,7 +104,7 @@ async def service_info(request: Request) -> Response:
             {"name": name, "type": cls.__name__, "default_value": ""} for name, cls in PARAMETERS.items()
         ],
         "system_state_counts": await _counts(),
-        "auth_instructions_url": f"{root}docs",
+        "auth_instructions_url": f"{root}docs/wes.txt",
         "tags": {},
     })  # fmt: skip
 
@@ -115,7 +121,10 @@ async def list_runs(request: Request, caller: Caller) -> Response:
 @operation("wes.run", "POST", "/runs", Scope.SUBMIT, {}, repeatable=False)
 async def run(request: Request, caller: Caller) -> Response:
     """Submit a run, as a form with attachments or as JSON."""
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "application/x-www-form-urlencoded":
+        raise WrongMediaType(f"The body is {media_type}. Send multipart/form-data; it needs no file.")
+    if media_type == "multipart/form-data":
         try:
             job = await _run_of_form(request, caller)
         except ClientDisconnect as error:
@@ -136,12 +145,11 @@ async def show(request: Request, caller: Caller) -> Response:
     outputs = {"result": job.result, "files": {file.name: f"{root}/api/v1/files/{file.id}" for file in files}}
     return JSONResponse({
         "run_id": str(job.id),
-        "request": _request(job),
+        "request": await _request(request, job),
         "state": _state(job),
         "run_log": _log(
-            job.kind, job.started_at, job.finished_at, f"{root}/api/v1/jobs/{job.id}/logs",
-            None if job.state not in _ENDS and job.state != State.FAILED else int(job.state != State.SUCCEEDED),
-            [job.error["detail"]] if job.error else [],
+            job.kind, job, f"{root}/api/v1/jobs/{job.id}/logs?format=text&limit=2000",
+            int(job.state != State.SUCCEEDED) if job.started_at and job.state in FINAL else None,
         ),
         "task_logs_url": f"{root}{BASE}/runs/{job.id}/tasks",
         "outputs": outputs if job.state == State.SUCCEEDED else {},
@@ -157,13 +165,20 @@ async def status(request: Request, caller: Caller) -> Response:
 
 @operation("wes.tasks", "GET", "/runs/{id}/tasks", Scope.READ, {}, query=TaskPage)
 async def list_tasks(request: Request, caller: Caller) -> Response:
-    """List the attempts of a run that have ended, the first one first."""
+    """List the attempts of a run, the first one first; the last may still run."""
     page = query_as(TaskPage, request)
     size, after = min(page.page_size, LARGEST_PAGE), page.page_token or 0
     job = await find_job(request, caller)
-    found = await AttemptRecord.filter(job_id=job.id, number__gt=after).order_by("number").limit(size + 1)
+    found = await _attempts(job, after, size + 1)
     token = str(found[size - 1].number) if len(found) > size else ""
     return JSONResponse({"task_logs": [_task(request, job, each) for each in found[:size]], "next_page_token": token})
+
+
+async def _attempts(job: JobRecord, after: int, most: int) -> list[AttemptRecord]:
+    """Return attempts behind this number, the one that runs included."""
+    ended = await AttemptRecord.filter(job_id=job.id, number__gt=after).order_by("number").limit(most)
+    last = ended[-1].number if ended else after
+    return [*ended, *(each for each in running(job) if each.number > last)][:most]
 
 
 @operation("wes.task", "GET", "/runs/{id}/tasks/{task}", Scope.READ, {})
@@ -172,10 +187,10 @@ async def show_task(request: Request, caller: Caller) -> Response:
     job = await find_job(request, caller)
     text = request.path_params["task"]
     number = int(text) if text.isdecimal() and len(text) < 9 else 0
-    attempt = await AttemptRecord.get_or_none(job_id=job.id, number=number)
-    if attempt is None:
-        raise NotFound(f"Run {job.id} has no task {text[:20]!r} that has ended.")
-    return JSONResponse(_task(request, job, attempt))
+    found = await _attempts(job, number - 1, 1)
+    if not found or found[0].number != number:
+        raise NotFound(f"Run {job.id} has no task {text[:20]!r}.")
+    return JSONResponse(_task(request, job, found[0]))
 
 
 @operation("wes.cancel", "POST", "/runs/{id}/cancel", Scope.CANCEL, {})
@@ -190,7 +205,7 @@ async def cancel(request: Request, caller: Caller) -> Response:
 async def _run_of_form(request: Request, caller: Caller) -> UUID:
     """Submit what a form asks for, with its attachments as files; of one that is refused none is kept."""
     held = of(request)
-    _check_length(request, held.infra.settings.upload_limit_bytes)
+    check_length(request, held.infra.settings.upload_limit_bytes, FIELD_BYTES)
     async with request.form(max_files=ATTACHMENTS, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
         asked, parts = _fields(form), _attachments(form)
         kind = _kind(request, asked)
@@ -203,18 +218,13 @@ async def _run_of_form(request: Request, caller: Caller) -> UUID:
             for name, part in parts.items():
                 stored = await held.infra.storage.put(_content(part))
                 ids[name] = str((await named(_plain(name), stored, caller)).id)
-            return (await accept(request, caller, kind, _submission(kind, asked, ids))).job
+            accepted = await accept(request, caller, kind, _submission(kind, asked, ids))
         except ArqsvcError:  # after any other error the run may have been written
             await delete_files(list(map(UUID, ids.values())), held.infra.storage)
             raise
-
-
-def _check_length(request: Request, limit_bytes: int) -> None:
-    said = request.headers.get("content-length", "")
-    if not said.isdecimal():
-        raise Rejected("A form needs a Content-Length.")
-    if int(said[:20]) > limit_bytes + FIELD_BYTES:
-        raise TooLarge(f"The form is larger than the limit of {limit_bytes:,} bytes.", limit_bytes=limit_bytes)
+    if accepted.written:  # what came with a run is known by having its age
+        await FileRecord.filter(id__in=list(ids.values())).update(created_at=accepted.written[1].created_at)
+    return accepted.job
 
 
 def _attachments(form: FormData) -> dict[str, UploadFile]:
@@ -225,13 +235,15 @@ def _attachments(form: FormData) -> dict[str, UploadFile]:
             name = part.filename or "attachment"
             if name in found:
                 raise fault("/workflow_attachment", f"two files are called {name[:80]!r}.")
+            if {"", ".", ".."} & set(name.split("/")):
+                raise fault("/workflow_attachment", f"{name[:80]!r} is no relative path without '.', '..' and '//'.")
             check_name(_plain(name))
             found[name] = part
     return found
 
 
 def _plain(name: str) -> str:
-    return name.rpartition("/")[2] or "attachment"
+    return name.rpartition("/")[2]
 
 
 def _submission(kind: type[Params], asked: RunRequest, ids: Mapping[str, str]) -> Submission:
@@ -241,10 +253,7 @@ def _submission(kind: type[Params], asked: RunRequest, ids: Mapping[str, str]) -
         if isinstance(given := params.get(name), str) and given in ids:
             params[name] = ids[given]
     options = {name: _engine_parameter(name, text) for name, text in asked.workflow_engine_parameters.items()}
-    try:
-        return Submission.model_validate({"params": params, "tags": asked.tags, **options})
-    except ValidationError as error:
-        raise invalid(error) from error
+    return fitted(Submission, {"params": params, "tags": asked.tags, **options})
 
 
 def _fields(form: FormData) -> RunRequest:
@@ -254,10 +263,7 @@ def _fields(form: FormData) -> RunRequest:
     for name in ("workflow_params", "tags", "workflow_engine_parameters"):
         if name in given:
             given[name] = json_in(given[name] or "{}", f"/{name}")
-    try:
-        return RunRequest.model_validate(given)
-    except ValidationError as error:
-        raise invalid(error) from error
+    return fitted(RunRequest, given)
 
 
 async def _content(part: UploadFile) -> AsyncIterator[bytes]:
@@ -293,11 +299,10 @@ def _engine_parameter(name: str, text: str) -> Any:
 
 async def _counts() -> dict[str, int]:
     """Return how many jobs are in the states that are not an end."""
-    counted = await rows(
-        """SELECT (SELECT count(*) FROM job WHERE state = 'queued') AS queued,
-            (SELECT count(*) FROM job WHERE state = 'running') AS running"""
-    )
-    return {"QUEUED": counted[0]["queued"], "RUNNING": counted[0]["running"]}
+    counted = Counter[str](QUEUED=0, RUNNING=0)
+    for job, number in await unended():
+        counted[_state(job)] += number
+    return counted
 
 
 def _state(job: JobRecord) -> str:
@@ -315,44 +320,50 @@ def _state(job: JobRecord) -> str:
 
 
 def _summary(job: JobRecord) -> dict[str, Any]:
-    times = {"start_time": _time(job.started_at), "end_time": _time(job.finished_at)}
-    known = {name: time for name, time in times.items() if time}
-    return {"run_id": str(job.id), "state": _state(job), **known, "tags": job.tags or {}}
+    return {"run_id": str(job.id), "state": _state(job), **_times(job), "tags": job.tags or {}}
 
 
-def _request(job: JobRecord) -> dict[str, Any]:
-    return {
-        "workflow_params": job.params,
-        "workflow_type": TYPE,
-        "workflow_type_version": TYPE_VERSION,
-        "workflow_url": job.kind,
-        "tags": job.tags or {},
-        "workflow_engine": ENGINE,
-        "workflow_engine_parameters": {"priority": str(job.priority), "queue": job.queue},
-    }
+async def _request(request: Request, job: JobRecord) -> dict[str, Any]:
+    """Return what was asked for, as the job shows it: what is so as well where it is not given is left out."""
+    told = {"workflow_type": TYPE, "workflow_type_version": TYPE_VERSION, "workflow_url": job.kind}
+    params, options = job.params, {"priority": job.priority, "queue": job.queue, "timeout_s": job.timeout_s}
+    if kind := of(request).params.get(job.kind):
+        queue = routed(kind, of(request).infra.settings.routed)
+        options = _without(options, {"priority": kind.priority, "queue": queue})
+        params = _without(params, kind.model_construct().model_dump(mode="json", warnings=False))
+        files = [name for name in file_fields(kind) if name in params]
+        came = await FileRecord.filter(id__in=[params[name] for name in files], created_at=job.created_at)
+        names = {str(file.id): file.name for file in came}
+        params |= {name: names.get(params[name], params[name]) for name in files}
+    texts = {name: f"{value:.15g}" if name == "timeout_s" else str(value) for name, value in options.items() if value}
+    more = {"tags": job.tags, "workflow_engine_parameters": texts}
+    return {**told, "workflow_params": params, **{name: value for name, value in more.items() if value}}
+
+
+def _without(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in usual or value != usual[name]}
 
 
 def _task(request: Request, job: JobRecord, attempt: AttemptRecord) -> dict[str, Any]:
     root = str(request.base_url).rstrip("/")
-    logs = f"{root}/api/v1/jobs/{job.id}/logs?attempt={attempt.number}"
-    said = [f"worker {attempt.worker}", f"outcome {attempt.outcome}"]
-    if attempt.error:
-        said.append(attempt.error["detail"])
-    name = f"{job.kind}, attempt {attempt.number}"
-    code = int(attempt.outcome != "succeeded")
-    return {"id": str(attempt.number), **_log(name, attempt.started_at, attempt.finished_at, logs, code, said)}
+    logs = f"{root}/api/v1/jobs/{job.id}/logs?format=text&limit=2000&attempt={attempt.number}"
+    code, said = None, [f"worker {attempt.worker}"]
+    if attempt.outcome:
+        code, said = int(attempt.outcome != "succeeded"), [*said, f"outcome {attempt.outcome}"]
+    return {"id": str(attempt.number), **_log(f"{job.kind}, attempt {attempt.number}", attempt, logs, code, said)}
 
 
 def _log(
-    name: str, start: datetime | None, end: datetime | None, logs: str, exit_code: int | None, said: list[str]
+    name: str, ran: JobRecord | AttemptRecord, logs: str, exit_code: int | None, said: Sequence[str] = ()
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": name, "cmd": [], "stdout": logs, "stderr": logs, "system_logs": said}
-    told |= {"start_time": _time(start), "end_time": _time(end), "exit_code": exit_code}
-    return {name: value for name, value in told.items() if value is not None}
+    said = [*said, ran.error["detail"]] if ran.error else said
+    code = {"exit_code": exit_code} if exit_code is not None else {}
+    return {"name": name, "cmd": [], **_times(ran), "stdout": logs, **code, "system_logs": said}
 
 
-def _time(time: datetime | None) -> str | None:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
+def _times(ran: JobRecord | AttemptRecord) -> dict[str, str]:
+    times = {"start_time": ran.started_at, "end_time": ran.finished_at}
+    return {name: time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for name, time in times.items() if time}
 
 
 class Spoken:
@@ -368,8 +379,20 @@ class Spoken:
 
 
 def _refusal(problem: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    status = 400 if problem["status"] in {409, 413, 422} else problem["status"]
-    return JSONResponse({"msg": problem["detail"], "status_code": status}, status, headers)
+    status = 400 if problem["status"] in {409, 413, 415, 422} else problem["status"]
+    faults = problem.get("errors", ())
+    listed = faults and problem["detail"].startswith(faults[0]["pointer"])
+    msg = " ".join(map(_told, faults)) if listed else problem["detail"]
+    return JSONResponse({"msg": msg, "status_code": status}, status, headers)
+
+
+def _told(wrong: Mapping[str, str]) -> str:
+    """Return what is wrong with a part of a run."""
+    _, member, *within = (wrong["pointer"] or "/").split("/")
+    detail = wrong["detail"].rstrip(".")
+    if member == "tags" and within[-1:] == ["[key]"]:
+        within, detail = within[:-1], "a tag's name is 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-' here"
+    return f"/{'/'.join([_MEMBERS.get(member, member), *within])}: {detail}."
 
 
 OPERATIONS = (list_runs, run, show, status, list_tasks, show_task, cancel)

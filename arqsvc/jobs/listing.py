@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from arqsvc.infra.db import searched
+from arqsvc.infra.db import rows, searched
 from arqsvc.jobs.filters import Filter
-from arqsvc.jobs.record import JobRecord, State
+from arqsvc.jobs.record import FINAL, JobRecord, State
 
 LARGE = frozenset({"params", "result", "checkpoint"})
 """Columns that a brief look leaves in the database."""
@@ -170,3 +170,20 @@ def _summed(found: Sequence[Mapping[str, Any]], column: str, *, exact: bool) -> 
     for row in found:
         numbers[row[column]] += row["n"]
     return {name: Count(n, exact) for name, n in numbers.most_common()}
+
+
+_UNENDED = " UNION ALL ".join(
+    f"""SELECT state, reason, max(cancel_requested_at) AS cancel_requested_at, count(*) AS n FROM job
+    WHERE state = '{state.value}' GROUP BY state, reason, cancel_requested_at IS NULL"""
+    for state in State
+    if state not in FINAL
+)
+
+
+async def unended() -> list[tuple[JobRecord, int]]:
+    """Return how many jobs of all projects have not ended: for each state, reason and wish to cancel such a job."""
+    columns = ("reason", "cancel_requested_at")
+    return [
+        (JobRecord(state=State(row["state"]), **{name: row[name] for name in columns}), row["n"])
+        for row in await rows(_UNENDED)
+    ]

@@ -13,7 +13,7 @@ from arqsvc.jobs.declare import Limit
 from arqsvc.jobs.forecast import History, Line, Spread, left_s, run_s, start_in_s
 from arqsvc.jobs.places import BEHIND_MOST, ahead
 from arqsvc.jobs.record import JobRecord, State
-from arqsvc.jobs.waiting import Need
+from arqsvc.jobs.waiting import Need, needs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +52,13 @@ class Reasons:
         times_s = (await self._history.of([job.kind]))[job.kind]
         return left_s(times_s, (datetime.now(UTC) - job.attempted_at).total_seconds())
 
-    async def reason(self, job: JobRecord, needs: Sequence[Need]) -> Reason | None:
-        """Return why a job has not begun, None where it has.
-
-        Args:
-            job: the job as it stands, read whole.
-            needs: what it needs.
-        """
+    async def reason(self, job: JobRecord) -> Reason | None:
+        """Return why a job, which was read whole, has not begun; None where it has."""
         match job.state:
             case State.BLOCKED if job.reason == "limited":
                 reason = await _limited(job)
             case State.BLOCKED:
-                reason = _blocked(needs)
+                reason = _blocked(await needs_of([job.id]))
             case State.SCHEDULED:
                 reason = _scheduled(job)
             case State.QUEUED:
@@ -113,10 +108,23 @@ def _behind(queue: str, number: int, slots: int) -> str:
 
 def _blocked(needs: Sequence[Need]) -> Reason:
     open_needs = [need for need in needs if need.state != State.SUCCEEDED]
-    named = ", ".join(f"{need.kind} ({need.state.value})" for need in open_needs[:3])
+    named = ", ".join(map(_named, open_needs[:3]))
     more = f" and {len(open_needs) - 3} more" if len(open_needs) > 3 else ""
     detail = f"It needs what is not done yet: {named}{more}." if named else "What it needed is done; it is queued soon."
-    return Reason(reason="blocked_by", detail=detail, jobs=tuple(need.id for need in open_needs))
+    until = max((need.due_at for need in open_needs if need.state == State.SCHEDULED and need.due_at), default=None)
+    return Reason(reason="blocked_by", detail=detail, jobs=tuple(need.id for need in open_needs), until=until)
+
+
+def _named(need: Need) -> str:
+    """Return what is told of a job that is needed: its state, why it is in it, and when it goes on."""
+    told = [need.state.value]
+    if need.reason:
+        told.append(need.reason)
+    if need.state == State.SCHEDULED and need.error:
+        told[-1] += f": {need.error.partition('. ')[0].rstrip('.')}"
+    if need.state == State.SCHEDULED and need.due_at:
+        told.append(f"goes on at {need.due_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    return f"{need.kind} ({', '.join(told)})"
 
 
 async def _limited(job: JobRecord) -> Reason:

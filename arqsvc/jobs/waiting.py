@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from arqsvc.infra.db import rows
@@ -18,6 +19,10 @@ class Need:
     id: UUID
     kind: str
     state: State
+    reason: str | None
+    error: str | None
+    """What went wrong in its last attempt, in words."""
+    due_at: datetime | None
     cancel_requested: bool
 
     @property
@@ -29,8 +34,8 @@ class Need:
 async def needs_of(jobs: Sequence[UUID]) -> list[Need]:
     """Return what these jobs need."""
     found = await rows(
-        """SELECT need.job_id AS job, needed.id, needed.kind, needed.state,
-            needed.cancel_requested_at IS NOT NULL AS cancel_requested
+        """SELECT need.job_id AS job, needed.id, needed.kind, needed.state, needed.reason, needed.due_at,
+            needed.error ->> 'detail' AS error, needed.cancel_requested_at IS NOT NULL AS cancel_requested
         FROM job_need need JOIN job needed ON needed.id = need.needed_id
         WHERE need.job_id = ANY($1::uuid[]) ORDER BY need.id""",
         [list(jobs)],

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from arqsvc.api.keys import KeyKind, create_secret
-from arqsvc.errors import Retryable, Throttled
+from arqsvc.errors import Retryable, SourceUnavailable, Throttled
 from arqsvc.infra.db import connect
 from arqsvc.jobs import ledger
 from arqsvc.jobs.files import FileRecord
@@ -259,6 +259,14 @@ async def test_it_is_said_why_a_job_waits(api: Service) -> None:
     blocked, needs = await waiting(needing), (await get(api, f"/jobs/{needing}"))["needs"]
     assert (blocked["reason"], blocked["jobs"]) == ("blocked_by", [need["id"] for need in needs])
     assert "test.share (queued)" in blocked["detail"]
+    away = await ended(
+        needs[0]["id"], SourceUnavailable("The source is away. It is asked again."), outcome="unavailable"
+    )
+    blocked = await waiting(needing)
+    assert blocked["until"] == away["until"]
+    when = datetime.fromisoformat(away["until"]).strftime("%Y-%m-%d %H:%M:%S UTC")
+    why = f"{needs[0]['kind']} (scheduled, source_unavailable: The source is away, goes on at {when})"
+    assert blocked["detail"] == f"It needs what is not done yet: {why}, {needs[1]['kind']} (queued)."
     later = await waiting(await submitted(api, delay_s=100.0))
     assert (later["reason"], later["until"] is not None) == ("scheduled", True)
 
