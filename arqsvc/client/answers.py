@@ -37,7 +37,7 @@ class NotNow(ApiError):
 
 
 class Unreachable(CannotStart):
-    """The service does not answer at all."""
+    """The service does not answer at all; where a request is repeated, it has not for a minute. Jobs go on."""
 
 
 class StreamFault(Exception):
@@ -83,7 +83,7 @@ async def patiently(ask: Callable[[], Awaitable[T]], *, takes_turns: bool = Fals
 
     Raises:
         ApiError: the API refused, or had no time for longer than that.
-        CannotStart: it did not answer for longer than that.
+        Unreachable: it did not answer for longer than that.
     """
     patience = Patience(takes_turns=takes_turns)
     while True:

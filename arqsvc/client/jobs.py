@@ -177,7 +177,7 @@ class AsyncClient:
 
         Raises:
             ApiError: the API refused; `facts` says why.
-            CannotStart: it does not answer.
+            Unreachable: it has not answered for a minute.
         """
         kind, values, result = await self._asked(what, params)
         options.setdefault("idempotency_key", str(uuid4()))
@@ -189,7 +189,7 @@ class AsyncClient:
 
         Raises:
             ApiError: the API refused one of them; none of that request runs.
-            CannotStart: it does not answer.
+            Unreachable: it has not answered for a minute.
         """
         asked = [await self._asked(*(what if isinstance(what, tuple) else (what, None))) for what in whats]
         key = options.pop("idempotency_key", None) or str(uuid4())

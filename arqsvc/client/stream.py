@@ -17,7 +17,7 @@ async def follow(http: httpx.AsyncClient, path: str) -> AsyncIterator[dict[str, 
 
     Raises:
         ApiError: the API refused; 404 where the job was deleted meanwhile.
-        CannotStart: it has not answered for a minute.
+        Unreachable: it has not answered for a minute.
     """
     last, state, patience = "", "", Patience(takes_turns=True)
     while True:

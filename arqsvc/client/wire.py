@@ -125,7 +125,7 @@ class Wire:
 
         Raises:
             ApiError: the API refused; 404 where the job was deleted meanwhile.
-            CannotStart: it has not answered for a minute.
+            Unreachable: it has not answered for a minute.
         """
         async for event in follow(self._streams, f"/jobs/{quote(job, safe='')}/events"):
             yield event
@@ -145,7 +145,7 @@ class Wire:
 
         Raises:
             ApiError: the API refused.
-            CannotStart: it does not answer.
+            Unreachable: it does not answer.
         """
         return await self._json(method, path, **request)
 

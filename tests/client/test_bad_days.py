@@ -11,8 +11,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from arqsvc.client import ApiError, AsyncClient, answers
-from arqsvc.errors import CannotStart
+from arqsvc.client import ApiError, ArqsvcError, AsyncClient, CannotStart, JobError, Unreachable, answers
 from tests.client.script import answer, scripted
 
 BUSY = answer(429, {"detail": "too many", "status": 429, "code": "rate_limited"}, Retry_After="0")
@@ -79,11 +78,15 @@ async def test_what_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(answers, "GIVE_UP_S", 0.05)
     async with scripted([LOST]) as script, AsyncClient(script.url, "k") as client:
         for ask in (client.submit("test.say", {}), client.job(JOB).result()):
-            with pytest.raises(CannotStart, match="does not answer: RemoteProtocolError"):
+            with pytest.raises(Unreachable, match="does not answer: RemoteProtocolError"):
                 await ask
     async with AsyncClient("ftp://x", "k") as client:
         with pytest.raises(CannotStart, match="Check the address"):
             await client.submit("test.say", {})
+
+
+def test_one_except_catches_all() -> None:
+    assert all(issubclass(each, ArqsvcError) for each in (ApiError, JobError, CannotStart, Unreachable))
 
 
 async def test_a_follower_waits_its_turn_and_goes_on_where_it_was() -> None:
