@@ -20,6 +20,8 @@ from arqsvc.client.stream import follow
 CHUNK_BYTES = 256 * 1024
 KEPT = 100
 """Connections that requests share, and those of streams that are kept for the next."""
+PAGE = 100
+"""Jobs of a page where all are read."""
 
 
 class Wire:
@@ -92,20 +94,41 @@ class Wire:
         """Return a job as it stands."""
         return await self._json("GET", f"/jobs/{quote(job, safe='')}")
 
-    async def jobs(self, *, limit: int = 50, **wanted: str | None) -> list[dict[str, Any]]:
+    async def jobs(self, *, limit: int = 50, **wanted: Any) -> list[dict[str, Any]]:
         """Return the newest jobs that fit: `state`, `kind`, ... as `GET /jobs` has them; or, as `sort` says, others."""
-        given = {name: value for name, value in wanted.items() if value}
-        page = await self._json("GET", "/jobs", params={**given, "limit": str(limit)})
+        page = await self._json("GET", "/jobs", params={**_query(wanted), "limit": str(limit)})
         items: list[dict[str, Any]] = page["items"]
         return items
 
-    async def cancel(self, job: str, reason: str | None = None) -> dict[str, Any]:
-        """Ask for the end of a job; returns it."""
-        return await self._json("POST", f"/jobs/{quote(job, safe='')}/cancel", json={"reason": reason})
+    async def each_job(self, *, limit: int | None = None, **wanted: Any) -> AsyncIterator[dict[str, Any]]:
+        """Yield all jobs that fit, or the first `limit` of them; a page is read once it is asked for."""
+        query, left = _query(wanted), limit
+        while left is None or left > 0:
+            query["limit"] = str(PAGE if left is None else min(left, PAGE))
+            page = await patiently(lambda: self._json("GET", "/jobs", params=query), takes_turns=True)
+            for job in page["items"]:
+                yield job
+            if not page["next_cursor"]:
+                return
+            query["cursor"] = page["next_cursor"]
+            left = None if left is None else left - len(page["items"])
+
+    async def cancel(self, job: str, reason: str | None = None, *, force: bool = False) -> dict[str, Any]:
+        """Ask for the end of a job, which has no time to clean up if it is forced; returns it."""
+        body = {"reason": reason, "mode": "force" if force else "graceful"}
+        return await self._json("POST", f"/jobs/{quote(job, safe='')}/cancel", json=body)
 
     async def retry(self, job: str) -> dict[str, Any]:
         """Queue a failed or cancelled job again; returns it."""
         return await self._json("POST", f"/jobs/{quote(job, safe='')}/retry")
+
+    async def rerun(
+        self, job: str, params: Mapping[str, Any], *, idempotency_key: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Submit a job anew with other parameters, and options as `submit` has them; returns the new one."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        path = f"/jobs/{quote(job, safe='')}/rerun"
+        return await self._json("POST", path, json={"params": params, **options}, headers=headers)
 
     async def queues(self) -> list[dict[str, Any]]:
         """Return the queues as they stand."""
@@ -159,3 +182,12 @@ class Wire:
         await check(answer)
         body: dict[str, Any] = answer.json() if answer.content else {}
         return body
+
+
+def _query(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Return a filter as a query: of lists the items with commas, of `tags` a `tag.NAME` each; without what is None."""
+    given = {name: to_jsonable_python(value) for name, value in wanted.items() if value is not None}
+    tags = {f"tag.{name}": str(value) for name, value in given.pop("tags", {}).items()}
+    return tags | {
+        name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in given.items()
+    }

@@ -99,6 +99,14 @@ async def test_a_follower_waits_its_turn_and_goes_on_where_it_was() -> None:
     assert seen == [None, None, None, "1", "1", "2", "2", None, None]
 
 
+async def test_a_job_is_ended_at_once_where_that_is_asked_for() -> None:
+    async with scripted([answer(202, _job("running"))]) as script, AsyncClient(script.url, "k") as client:
+        await client.job(JOB).cancel()
+        await client.job(JOB).cancel("hangs", force=True)
+        asked = [each.json for each in script.asked]
+        assert asked == [{"reason": None, "mode": "graceful"}, {"reason": "hangs", "mode": "force"}]
+
+
 async def test_a_job_that_was_deleted_meanwhile_is_not_followed_for_ever() -> None:
     async with scripted([stream(told(1, "queued")), GONE]) as script, AsyncClient(script.url, "k") as client:
         with pytest.raises(ApiError, match="There is no job"):
