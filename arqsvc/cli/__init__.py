@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from arqsvc import __version__
-from arqsvc.cli.command import JSON, LOG_FILE, LOG_LEVEL, STATE, run
+from arqsvc.cli.command import JSON, LOG_FILE, LOG_LEVEL, STATE, STATE_DIR, run
 from arqsvc.cli.keys import keys
 from arqsvc.cli.operate import COMMANDS
 
@@ -139,16 +139,16 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--in", "state", help="States, separated by commas.")
-@click.option("--kind", help="Kinds, separated by commas.")
+@click.option("--state", "states", multiple=True, help="States, separated by commas; may be given again.")
+@click.option("--kind", "kinds", multiple=True, help="Kinds, separated by commas; may be given again.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @JSON
-@STATE
-def jobs_list(state: str | None, kind: str | None, limit: int, as_json: bool, **given: Any) -> None:
+@STATE_DIR
+def jobs_list(states: tuple[str, ...], kinds: tuple[str, ...], limit: int, as_json: bool, **given: Any) -> None:
     """List the newest jobs."""
     from arqsvc.cli.jobs import list_jobs as main
 
-    run(main, state, kind, limit, as_json, **given)
+    run(main, states, kinds, limit, as_json, **given)
 
 
 @jobs.command("show")

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+STATE_DIR = click.option("--state-dir", type=_FOLDER, help="Folder of all that lasts.")
 STATE = click.option(
-    "--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of all that lasts."
+    "--state-dir", "--state", "state_dir", type=_FOLDER, help="Folder of all that lasts; --state is its old name."
 )
 LOG_LEVEL = click.option(
     "--log-level",

@@ -33,10 +33,10 @@ def client_of(settings: Settings) -> Wire:
     return Wire(url, key)
 
 
-async def list_jobs(settings: Settings, state: str | None, kind: str | None, limit: int, as_json: bool) -> int:
+async def list_jobs(settings: Settings, states: Sequence[str], kinds: Sequence[str], limit: int, as_json: bool) -> int:
     """Print the newest jobs, as a table or a JSON object a line."""
     async with client_of(settings) as client:
-        jobs = await client.jobs(state=state, kind=kind, limit=limit)
+        jobs = await client.jobs(state=states or None, kind=kinds or None, limit=limit)
     if as_json:
         for job in jobs:
             click.echo(json.dumps(job))

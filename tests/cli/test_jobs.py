@@ -23,8 +23,11 @@ async def test_a_job_is_submitted_shown_listed_cancelled_and_retried(
     assert code == 0
     code, out, _ = await program.run("jobs", "show", job, **environ)
     assert (code, json.loads(out)["params"]) == (0, {"text": "hello"})
-    code, out, _ = await program.run("jobs", "list", "--in", "queued", **environ)
-    assert (code, job in out, "test.say" in out) == (0, True, True)
+    for states in (["queued"], ["failed,queued"], ["failed", "--state", "queued"]):
+        code, out, _ = await program.run("jobs", "list", "--state", *states, **environ)
+        assert (code, job in out, "test.say" in out) == (0, True, True)
+    code, out, _ = await program.run("jobs", "list", "--state", "failed", "--kind", "test.say", **environ)
+    assert (code, job in out) == (0, False)
     assert (await program.run("jobs", "cancel", job, **environ))[:2] == (0, f"{job} cancelled\n")
     code, out, _ = await program.run("jobs", "watch", job, **environ)
     assert (code, [line.split()[1] for line in out.splitlines()]) == (1, ["queued", "cancelled"])
@@ -41,7 +44,7 @@ async def test_a_job_is_submitted_shown_listed_cancelled_and_retried(
         (["submit", "no.kind"], "test.say"),
         (["submit", "test.say", "-p", "text"], "name=value"),
         (["show", "nonsense"], "nonsense"),
-        (["list", "--in", "done"], "done"),
+        (["list", "--state", "done"], "done"),
     ],
 )
 async def test_what_is_refused_is_one_line(
@@ -69,6 +72,9 @@ async def test_without_a_service_the_next_step_is_said(program: Program, api: Se
     for words in (("jobs", "list"), ("keys", "create")):
         code, _, err = await program.run(*words)
         assert (code, err.count("\n"), "arqsvc up" in err) == (2, 1, True)
+    for option in ("--state-dir", "--state"):
+        code, _, err = await program.run("jobs", "show", "x", option, "elsewhere")
+        assert (code, f"(state folder {program.home / 'elsewhere'})" in err) == (2, True)
     async with program.up():
         assert (await program.run("keys", "create"))[1].startswith("arqsvc_")
     for words in (("jobs", "list"), ("keys", "create")):

@@ -132,7 +132,9 @@ async def test_jobs_are_found_page_by_page(api: Service, monkeypatch: pytest.Mon
 
     def program() -> None:
         with Client(api.client.url, api.key) as client:
-            ids = [job.id for job in client.submit_all((("test.unserved", {}) for _ in range(5)), tags={"run": "1"})]
+            ids = sorted(
+                job.id for job in client.submit_all((("test.unserved", {}) for _ in range(5)), tags={"run": "1"})
+            )
             client.submit("test.unserved", {}, tags={"run": "2"})
             client.job(ids[0]).cancel()
 
