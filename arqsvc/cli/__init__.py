@@ -126,11 +126,16 @@ def migrate() -> None:
 
 @commands.command()
 @click.option("--worker", is_flag=True, help="Whether a worker of this host beats, by ARQSVC_DATABASE_URL.")
-def health(worker: bool) -> None:
-    """Exit 0 if the service is ready, else 1: what /readyz of ARQSVC_URL says, or of ARQSVC_PORT on this host."""
+@STATE
+def health(worker: bool, **given: Any) -> None:
+    """Exit 0 if the service is ready, else 1, by what its /readyz says.
+
+    Asked is ARQSVC_URL, or ARQSVC_PORT on this host; where neither is set, the instance that holds the state folder,
+    else port 8000.
+    """
     from arqsvc.cli.health import service_health, worker_health
 
-    run(worker_health if worker else service_health)
+    run(worker_health if worker else service_health, **given)
 
 
 @commands.group()

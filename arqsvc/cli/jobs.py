@@ -8,8 +8,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from arqsvc.cli.instance import Instance
 from arqsvc.cli.progress import print_table
+from arqsvc.cli.running import Instance
 from arqsvc.client.wire import Wire
 from arqsvc.errors import CannotStart
 from arqsvc.settings import Settings
@@ -26,9 +26,13 @@ def client_of(settings: Settings) -> Wire:
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if key is None and instance and url == instance.url:
         key = instance.api_key
-    if not url or not key:
+    if not url:
         raise CannotStart(
             f"No service: set ARQSVC_URL and ARQSVC_API_KEY, or run `arqsvc up` (state folder {settings.state_dir})."
+        )
+    if not key:
+        raise CannotStart(
+            f"No key for {url}: set ARQSVC_API_KEY. `arqsvc keys create` makes one, where that service runs."
         )
     return Wire(url, key)
 

@@ -80,6 +80,9 @@ async def test_without_a_service_the_next_step_is_said(program: Program, api: Se
     for words in (("jobs", "list"), ("keys", "create")):
         code, _, err = await program.run(*words)
         assert (code, err.count("\n"), "arqsvc up" in err) == (2, 1, True)
+    code, _, err = await program.run("jobs", "list", ARQSVC_URL="http://127.0.0.1:1")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "No key for http://127.0.0.1:1: set ARQSVC_API_KEY. `arqsvc keys create`" in err
     code, _, err = await program.run("jobs", "list", ARQSVC_URL="http://127.0.0.1:1", ARQSVC_API_KEY="x")
     assert (code, err.count("\n"), "does not answer" in err) == (2, 1, True)
     code, _, err = await program.run("jobs", "list", ARQSVC_URL=api.client.url, ARQSVC_API_KEY="wrong")
