@@ -140,7 +140,10 @@ def health(worker: bool, **given: Any) -> None:
 
 @commands.group()
 def jobs() -> None:
-    """Jobs of a running service: ARQSVC_URL and ARQSVC_API_KEY, or the instance that holds the state folder."""
+    """Jobs of a running service: ARQSVC_URL and ARQSVC_API_KEY, or the instance that holds the state folder.
+
+    A JOB is its id, or the beginning of it, 8 characters or more, where no other job begins so.
+    """
 
 
 @jobs.command("list")
@@ -179,12 +182,13 @@ def jobs_watch(job: str, **given: Any) -> None:
 @jobs.command("cancel")
 @click.argument("job")
 @click.option("--reason", help="Why; it is kept with the job.")
+@click.option("--force", is_flag=True, help="Give a running job no time to clean up.")
 @STATE
-def jobs_cancel(job: str, reason: str | None, **given: Any) -> None:
+def jobs_cancel(job: str, reason: str | None, force: bool, **given: Any) -> None:
     """End a job."""
     from arqsvc.cli.jobs import act as main
 
-    run(main, "cancel", job, reason, **given)
+    run(main, "cancel", job, reason, force, **given)
 
 
 @jobs.command("retry")
@@ -194,12 +198,10 @@ def jobs_retry(job: str, **given: Any) -> None:
     """Queue a failed or cancelled job again."""
     from arqsvc.cli.jobs import act as main
 
-    run(main, "retry", job, None, **given)
+    run(main, "retry", job, **given)
 
 
-@jobs.command("submit")
-@click.argument("kind")
-@click.option(
+PARAM = click.option(
     "-p",
     "--param",
     "params",
@@ -207,12 +209,41 @@ def jobs_retry(job: str, **given: Any) -> None:
     metavar="NAME=VALUE",
     help="A parameter: JSON, text, or @PATH for a file to upload.",
 )
+
+
+@jobs.command("submit")
+@click.argument("kind")
+@PARAM
+@click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="What it is found by.")
+@click.option("--priority", type=click.IntRange(1, 10), help="1 to 10, 10 the most urgent.  [default: the kind's]")
+@click.option("--delay", "delay_s", type=click.FloatRange(0), metavar="SECONDS", help="Seconds until it may begin.")
+@click.option("--run-at", metavar="TIME", help="When it may begin, instead: 2027-01-31T08:00:00Z, or with an offset.")
 @STATE
-def jobs_submit(kind: str, params: tuple[str, ...], **given: Any) -> None:
-    """Submit a job of this kind."""
+def jobs_submit(
+    kind: str,
+    params: tuple[str, ...],
+    tags: tuple[str, ...],
+    priority: int | None,
+    delay_s: float | None,
+    run_at: str | None,
+    **given: Any,
+) -> None:
+    """Submit a job of this kind, and print its id."""
     from arqsvc.cli.jobs import submit as main
 
-    run(main, kind, params, **given)
+    run(main, kind, params, tags, {"priority": priority, "delay_s": delay_s, "run_at": run_at}, **given)
+
+
+@jobs.command("rerun")
+@click.argument("job")
+@click.option("--params", "text", default="{}", metavar="JSON", help="The parameters that are to be different.")
+@PARAM
+@STATE
+def jobs_rerun(job: str, text: str, params: tuple[str, ...], **given: Any) -> None:
+    """Submit a job anew, as another one, and print its id; what is not given is as it was."""
+    from arqsvc.cli.jobs import rerun as main
+
+    run(main, job, text, params, **given)
 
 
 @commands.group()

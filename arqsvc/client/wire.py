@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic_core import to_jsonable_python
 
-from arqsvc.client.answers import check, patiently, unreachable
+from arqsvc.client.answers import Away, check, patiently, unreachable
 from arqsvc.client.fetch import fetch
 from arqsvc.client.stream import follow
 
@@ -143,14 +143,18 @@ class Wire:
         """Cancel all that waits in a queue; returns how many jobs that were."""
         return await self._json("POST", f"/queues/{quote(queue, safe='')}/purge", json={"reason": reason})
 
-    async def follow(self, job: str) -> AsyncIterator[dict[str, Any]]:
+    async def follow(self, job: str, away: Away = lambda left_s: None) -> AsyncIterator[dict[str, Any]]:
         """Yield the events of a job until its final state; a lost connection is taken up where it broke.
+
+        Args:
+            job: its id.
+            away: is told for how many seconds it is taken up, and None once it is.
 
         Raises:
             ApiError: the API refused; 404 where the job was deleted meanwhile.
             Unreachable: it has not answered for a minute.
         """
-        async for event in follow(self._streams, f"/jobs/{quote(job, safe='')}/events"):
+        async for event in follow(self._streams, f"/jobs/{quote(job, safe='')}/events", away):
             yield event
 
     async def result(self, job: str) -> dict[str, Any]:
