@@ -280,13 +280,17 @@ _queue_command("drain", "Take in no new jobs; what is there is done.")
 @queues.command("purge")
 @click.argument("queue")
 @click.option("--reason", help="Why; it is kept with each job.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 @STATE
-def queues_purge(queue: str, reason: str | None, as_json: bool, **given: Any) -> None:
-    """Cancel all that waits in a queue; what runs goes on."""
+def queues_purge(queue: str, reason: str | None, yes: bool, as_json: bool, **given: Any) -> None:
+    """Cancel all that waits in a queue, of all projects, also what is for later; what runs goes on.
+
+    Says how many jobs that is and asks first; where it is no terminal, --yes is needed.
+    """
     from arqsvc.cli.queues import purge as main
 
-    run(main, queue, reason, as_json, **given)
+    run(main, queue, reason, yes, as_json, **given)
 
 
 for _command in (keys, *COMMANDS):
