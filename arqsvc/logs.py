@@ -58,7 +58,7 @@ def log_to(level: str, file: Path | None) -> None:
     except OSError as error:
         raise CannotStart(
             f"The log file {file} cannot be written: {error.strerror}. Choose another with --log-file, "
-            "or another folder with --state."
+            "or another folder with --state-dir."
         ) from error
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -20,7 +20,7 @@ import httpx
 def start(state: Path) -> tuple[float, float]:
     """Start, upload, submit, stop; return seconds until the job was accepted, and until all had ended after SIGTERM."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "arqsvc", "up", "--port", "0", "--state", str(state)]
+    command = [sys.executable, "-m", "arqsvc", "up", "--port", "0", "--state-dir", str(state)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as up:
         assert up.stdout
         up.stdout.readline()

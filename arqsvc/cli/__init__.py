@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from arqsvc import __version__
-from arqsvc.cli.command import JSON, LOG_FILE, LOG_LEVEL, STATE, run
+from arqsvc.cli.command import JSON, LOG_FILE, LOG_LEVEL, STATE, STATE_DIR, run
 from arqsvc.cli.keys import keys
 from arqsvc.cli.operate import COMMANDS
 
@@ -126,29 +126,37 @@ def migrate() -> None:
 
 @commands.command()
 @click.option("--worker", is_flag=True, help="Whether a worker of this host beats, by ARQSVC_DATABASE_URL.")
-def health(worker: bool) -> None:
-    """Exit 0 if the service is ready, else 1: what /readyz of ARQSVC_URL says, or of ARQSVC_PORT on this host."""
+@STATE
+def health(worker: bool, **given: Any) -> None:
+    """Exit 0 if the service is ready, else 1, by what its /readyz says.
+
+    Asked is ARQSVC_URL, or ARQSVC_PORT on this host; where neither is set, the instance that holds the state folder,
+    else port 8000.
+    """
     from arqsvc.cli.health import service_health, worker_health
 
-    run(worker_health if worker else service_health)
+    run(worker_health if worker else service_health, **given)
 
 
 @commands.group()
 def jobs() -> None:
-    """Jobs of a running service: ARQSVC_URL and ARQSVC_API_KEY, or the instance that holds the state folder."""
+    """Jobs of a running service: ARQSVC_URL and ARQSVC_API_KEY, or the instance that holds the state folder.
+
+    A JOB is its id, or the beginning of it, 8 characters or more, where no other job begins so.
+    """
 
 
 @jobs.command("list")
-@click.option("--in", "state", help="States, separated by commas.")
-@click.option("--kind", help="Kinds, separated by commas.")
+@click.option("--state", "states", multiple=True, help="States, separated by commas; may be given again.")
+@click.option("--kind", "kinds", multiple=True, help="Kinds, separated by commas; may be given again.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @JSON
-@STATE
-def jobs_list(state: str | None, kind: str | None, limit: int, as_json: bool, **given: Any) -> None:
+@STATE_DIR
+def jobs_list(states: tuple[str, ...], kinds: tuple[str, ...], limit: int, as_json: bool, **given: Any) -> None:
     """List the newest jobs."""
     from arqsvc.cli.jobs import list_jobs as main
 
-    run(main, state, kind, limit, as_json, **given)
+    run(main, states, kinds, limit, as_json, **given)
 
 
 @jobs.command("show")
@@ -174,12 +182,13 @@ def jobs_watch(job: str, **given: Any) -> None:
 @jobs.command("cancel")
 @click.argument("job")
 @click.option("--reason", help="Why; it is kept with the job.")
+@click.option("--force", is_flag=True, help="Give a running job no time to clean up.")
 @STATE
-def jobs_cancel(job: str, reason: str | None, **given: Any) -> None:
+def jobs_cancel(job: str, reason: str | None, force: bool, **given: Any) -> None:
     """End a job."""
     from arqsvc.cli.jobs import act as main
 
-    run(main, "cancel", job, reason, **given)
+    run(main, "cancel", job, reason, force, **given)
 
 
 @jobs.command("retry")
@@ -189,12 +198,10 @@ def jobs_retry(job: str, **given: Any) -> None:
     """Queue a failed or cancelled job again."""
     from arqsvc.cli.jobs import act as main
 
-    run(main, "retry", job, None, **given)
+    run(main, "retry", job, **given)
 
 
-@jobs.command("submit")
-@click.argument("kind")
-@click.option(
+PARAM = click.option(
     "-p",
     "--param",
     "params",
@@ -202,12 +209,41 @@ def jobs_retry(job: str, **given: Any) -> None:
     metavar="NAME=VALUE",
     help="A parameter: JSON, text, or @PATH for a file to upload.",
 )
+
+
+@jobs.command("submit")
+@click.argument("kind")
+@PARAM
+@click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="What it is found by.")
+@click.option("--priority", type=click.IntRange(1, 10), help="1 to 10, 10 the most urgent.  [default: the kind's]")
+@click.option("--delay", "delay_s", type=click.FloatRange(0), metavar="SECONDS", help="Seconds until it may begin.")
+@click.option("--run-at", metavar="TIME", help="When it may begin, instead: 2027-01-31T08:00:00Z, or with an offset.")
 @STATE
-def jobs_submit(kind: str, params: tuple[str, ...], **given: Any) -> None:
-    """Submit a job of this kind."""
+def jobs_submit(
+    kind: str,
+    params: tuple[str, ...],
+    tags: tuple[str, ...],
+    priority: int | None,
+    delay_s: float | None,
+    run_at: str | None,
+    **given: Any,
+) -> None:
+    """Submit a job of this kind, and print its id."""
     from arqsvc.cli.jobs import submit as main
 
-    run(main, kind, params, **given)
+    run(main, kind, params, tags, {"priority": priority, "delay_s": delay_s, "run_at": run_at}, **given)
+
+
+@jobs.command("rerun")
+@click.argument("job")
+@click.option("--params", "text", default="{}", metavar="JSON", help="The parameters that are to be different.")
+@PARAM
+@STATE
+def jobs_rerun(job: str, text: str, params: tuple[str, ...], **given: Any) -> None:
+    """Submit a job anew, as another one, and print its id; what is not given is as it was."""
+    from arqsvc.cli.jobs import rerun as main
+
+    run(main, job, text, params, **given)
 
 
 @commands.group()
@@ -244,13 +280,17 @@ _queue_command("drain", "Take in no new jobs; what is there is done.")
 @queues.command("purge")
 @click.argument("queue")
 @click.option("--reason", help="Why; it is kept with each job.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 @STATE
-def queues_purge(queue: str, reason: str | None, as_json: bool, **given: Any) -> None:
-    """Cancel all that waits in a queue; what runs goes on."""
+def queues_purge(queue: str, reason: str | None, yes: bool, as_json: bool, **given: Any) -> None:
+    """Cancel all that waits in a queue, of all projects, also what is for later; what runs goes on.
+
+    Says how many jobs that is and asks first; where it is no terminal, --yes is needed.
+    """
     from arqsvc.cli.queues import purge as main
 
-    run(main, queue, reason, as_json, **given)
+    run(main, queue, reason, yes, as_json, **given)
 
 
 for _command in (keys, *COMMANDS):

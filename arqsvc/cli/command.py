@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import click
 
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+STATE_DIR = click.option("--state-dir", type=_FOLDER, help="Folder of all that lasts.")
 STATE = click.option(
-    "--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of all that lasts."
+    "--state-dir", "--state", "state_dir", type=_FOLDER, help="Folder of all that lasts; --state is its old name."
 )
 LOG_LEVEL = click.option(
     "--log-level",
@@ -21,6 +24,8 @@ LOG_FILE = click.option(
     "--log-file", type=click.Path(path_type=Path, dir_okay=False), help="File that log lines are appended to."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+LISTED_BY = {"jobs": "jobs list", "workers": "workers list", "kinds": "inspect registered"}
+"""Commands in place of the requests that the API's errors name."""
 
 
 def run(main: Callable[..., Coroutine[Any, Any, int]], /, *args: Any, **given: Any) -> None:
@@ -42,9 +47,14 @@ def run(main: Callable[..., Coroutine[Any, Any, int]], /, *args: Any, **given: A
         click.echo(f"arqsvc: {error.detail}", err=True)
         code = 2
     except ArqsvcError as error:
-        click.echo(f"arqsvc: {error.detail}", err=True)
+        detail = re.sub(r"GET /api/v1/(\w+) (?=lists )", _listed_by, error.detail)
+        click.echo(f"arqsvc: {detail}", err=True)
         code = 1
     sys.exit(code)
+
+
+def _listed_by(request: re.Match[str]) -> str:
+    return f"`arqsvc {LISTED_BY[request[1]]}` " if request[1] in LISTED_BY else request[0]
 
 
 def _loop(main: Coroutine[Any, Any, int]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from arqsvc.cli.instance import Instance
+from arqsvc.cli.running import Instance
 from arqsvc.errors import CannotStart
 from arqsvc.infra.db import open_db
 from arqsvc.settings import Settings

@@ -6,6 +6,7 @@ import asyncpg
 import click
 import httpx
 
+from arqsvc.cli.running import Instance
 from arqsvc.errors import CannotStart
 from arqsvc.infra.db import connect
 from arqsvc.settings import Settings
@@ -15,8 +16,8 @@ WAIT_S = 8.0
 
 
 async def service_health(settings: Settings) -> int:
-    """Ask `/readyz` of ARQSVC_URL, or of ARQSVC_PORT on this host; print what it says, and return 0 or 1."""
-    url = f"{(settings.url or f'http://127.0.0.1:{settings.port}').rstrip('/')}/readyz"
+    """Ask `/readyz` of the service; print what it says, and return 0 or 1."""
+    url = f"{_address(settings)}/readyz"
     try:
         async with httpx.AsyncClient(trust_env=settings.url is not None, timeout=WAIT_S) as http:
             answer = await http.get(url)
@@ -25,6 +26,12 @@ async def service_health(settings: Settings) -> int:
         return 1
     click.echo(answer.text)
     return 0 if answer.is_success else 1
+
+
+def _address(settings: Settings) -> str:
+    """Return ARQSVC_URL, or ARQSVC_PORT on this host; where neither is set, the instance of the state folder."""
+    instance = None if "port" in settings.model_fields_set else Instance.of(settings.state_dir)
+    return (settings.url or (instance.url if instance else f"http://127.0.0.1:{settings.port}")).rstrip("/")
 
 
 async def worker_health(settings: Settings) -> int:

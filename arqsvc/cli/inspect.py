@@ -64,29 +64,33 @@ async def stats(client: Wire, limit: int) -> Rows:
     return found[:limit]
 
 
-def jobs_table(jobs: Rows) -> Table:
+def jobs_table(jobs: Rows, time: str = "since (UTC)") -> Table:
     """Return jobs as a table."""
-    table = Table("id", "kind", "queue", "worker", "progress", "since (UTC)", "tags", box=None)
+    table = Table("id", "kind", "queue", "worker", "progress", time, "tags", box=None)
     for job in jobs:
         running = next((each for each in reversed(job["attempts"]) if each["finished_at"] is None), None)
         at = job["progress"] or {}
-        since = (running or {}).get("started_at") or job["due_at"] or job["created_at"]
+        at_time = (running or {}).get("started_at") or job["due_at"] or job["created_at"]
         tags = " ".join(f"{name}={value}" for name, value in job["tags"].items())
         step = f"{at['fraction']:.0%} {at['step']}" if at else ""
         worker = running["worker"] if running else ""
-        table.add_row(job["id"], job["kind"], job["queue"], worker, step, str(since)[:19], tags)
+        table.add_row(job["id"], job["kind"], job["queue"], worker, step, str(at_time)[:19], tags)
     return table
 
 
 def workers_table(workers: Rows) -> Table:
     """Return workers as a table."""
-    table = Table("worker", "host", "pid", "queues", "running", "slots", "told", "since (UTC)", box=None)
+    table = Table("worker", "host", "pid", "queues", "running", "slots", "wish", "since (UTC)", box=None)
     for one in workers:
         running = (str(one["running"]), str(one["slots"]), one["wish"] or "")
         table.add_row(
             one["id"], one["host"], str(one["pid"]), ", ".join(one["queues"]), *running, one["started_at"][:19]
         )
     return table
+
+
+def _scheduled_table(jobs: Rows) -> Table:
+    return jobs_table(jobs, "due (UTC)")
 
 
 def _kinds_table(kinds: Rows) -> Table:
@@ -100,6 +104,6 @@ _READ = {
     "active": active, "reserved": _reserved, "scheduled": _scheduled, "registered": _registered, "stats": stats,
 }  # fmt: skip
 _SHOWN = {
-    "active": jobs_table, "reserved": jobs_table, "scheduled": jobs_table, "registered": _kinds_table,
+    "active": jobs_table, "reserved": jobs_table, "scheduled": _scheduled_table, "registered": _kinds_table,
     "stats": workers_table,
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import resource
@@ -10,8 +9,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from signal import SIGTERM
 
 import uvicorn
@@ -22,6 +19,7 @@ from arqsvc.api.app import create_app
 from arqsvc.api.connection import Connection, is_ours
 from arqsvc.api.keys import KeyKind, create_secret, is_key
 from arqsvc.api.sse import HEARTBEAT_S, SEND_S
+from arqsvc.cli.running import Instance
 from arqsvc.errors import CannotStart, ChildDied
 from arqsvc.families import load_params, load_settings
 from arqsvc.infra.db import applied_migrations, migrate, own_migrations
@@ -34,38 +32,12 @@ from arqsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-CLIENT_FILE = "client.json"
 SHUTDOWN_S = 3
 """Seconds that open requests get once the API is told to stop."""
 KILL_S = 20.0
 MOST_FILES = 65_536
 LAST_S = 5.0
 """Seconds for which a request that was given up may still say so and clean up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """What the commands of this user need to reach a running instance; kept in the state folder, mode 0600."""
-
-    url: str
-    api_key: str
-    redis_url: str
-    database_url: str
-
-    @classmethod
-    def of(cls, state_dir: Path) -> "Instance | None":
-        """Return the instance that was last started on this state folder, or None."""
-        try:
-            return cls(**json.loads((state_dir / CLIENT_FILE).read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def keep(self, state_dir: Path) -> None:
-        """Write it for the other commands."""
-        new = state_dir / f"{CLIENT_FILE}.new"
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
-            json.dump(asdict(self), file)
-        new.replace(state_dir / CLIENT_FILE)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from arqsvc.api.keyring import facts, find_key, keys_of, remove, replace, shown_
 from arqsvc.api.keys import LINK_LIFE, KeyKind, KeyRecord, Scope, create_secret, new_secret
 from arqsvc.api.records import newest
 from arqsvc.cli.database import open_database
-from arqsvc.cli.instance import Instance
+from arqsvc.cli.running import Instance
 from arqsvc.settings import Settings
 
 MOST_LISTED = 1000

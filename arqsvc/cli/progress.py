@@ -17,6 +17,15 @@ WIDE = 250
 """Characters of a line of a table where it is no terminal that it goes to."""
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "job"), counted(1200, "job")
+    ('1 job', '1,200 jobs')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def print_table(table: Table) -> None:
     """Print a table on standard output; nothing is cut where that is a file or a pipe."""
     console = Console(highlight=False)

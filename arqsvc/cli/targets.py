@@ -17,8 +17,9 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from arqsvc.bio.accession import parse
-from arqsvc.cli.instance import Instance, running_instance
+from arqsvc.cli.instance import running_instance
 from arqsvc.cli.progress import Display
+from arqsvc.cli.running import Instance
 from arqsvc.client.stream import FINAL
 from arqsvc.client.wire import Wire
 from arqsvc.errors import ArqsvcError, CannotStart, StateInUse

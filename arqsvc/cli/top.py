@@ -11,7 +11,7 @@ from rich.text import Text
 
 from arqsvc.cli.inspect import active, jobs_table, stats, workers_table
 from arqsvc.cli.jobs import client_of
-from arqsvc.cli.progress import WIDE
+from arqsvc.cli.progress import WIDE, counted
 from arqsvc.cli.queues import queues_table
 from arqsvc.client.wire import Wire
 from arqsvc.errors import CannotStart
@@ -52,8 +52,8 @@ async def _look(client: Wire) -> dict[str, Any]:
 def _drawn(seen: dict[str, Any]) -> Group:
     waiting = sum(one["queued"] for one in seen["queues"])
     running = sum(one["running"] for one in seen["queues"])
-    slots = sum(one["slots"] for one in seen["workers"])
-    line = f"{running:,} running, {waiting:,} queued, {len(seen['workers'])} workers with {slots} slots"
+    slots = counted(sum(one["slots"] for one in seen["workers"]), "slot")
+    line = f"{running:,} running, {waiting:,} queued, {counted(len(seen['workers']), 'worker')} with {slots}"
     return Group(
         Text(line, style="bold"), Text(), queues_table(seen["queues"]), Text(), workers_table(seen["workers"]),
         Text(), jobs_table(seen["jobs"]),

@@ -18,6 +18,8 @@ LATER = frozenset({429, 500, 502, 503, 504})
 """Statuses that a later try may not meet."""
 
 T = TypeVar("T")
+Away = Callable[[float | None], None]
+"""Is told that the service does not answer, and for how many seconds it is asked again; None once it answers."""
 
 
 class ApiError(ArqsvcError):
@@ -37,7 +39,7 @@ class NotNow(ApiError):
 
 
 class Unreachable(CannotStart):
-    """The service does not answer at all."""
+    """The service does not answer at all; where a request is repeated, it has not for a minute. Jobs go on."""
 
 
 class StreamFault(Exception):
@@ -49,15 +51,19 @@ class Patience:
 
     Args:
         takes_turns: 429 counts as heard, so that one of many goes on until it is its turn.
+        away: is told once when the service begins not to answer, and once when it answers again.
     """
 
-    def __init__(self, *, takes_turns: bool) -> None:
-        self._takes_turns = takes_turns
+    def __init__(self, *, takes_turns: bool, away: Away = lambda left_s: None) -> None:
+        self._takes_turns, self._away, self._is_away = takes_turns, away, False
         self.heard()
 
     def heard(self) -> None:
         """Note that the service has answered."""
         self._until, self._pause_s = asyncio.get_running_loop().time() + GIVE_UP_S, RECONNECT_S
+        if self._is_away:
+            self._is_away = False
+            self._away(None)
 
     async def after(self, error: ArqsvcError) -> None:
         """Wait for as long as an error asks, else a moment; a bit longer by chance, so that not all come back at once.
@@ -66,15 +72,20 @@ class Patience:
             ArqsvcError: the error, where that is beyond the minute.
         """
         wait_s = error.wait_s if isinstance(error, NotNow) else None
-        if self._takes_turns and isinstance(error, NotNow) and error.answered == 429:
+        its_turn_comes = self._takes_turns and isinstance(error, NotNow) and error.answered == 429
+        if its_turn_comes:
             self.heard()
             wait_s = min(wait_s or 0.0, GIVE_UP_S / 2)
         if wait_s is None:
             wait_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_PAUSE_S)
         wait_s = max(wait_s, RECONNECT_S)
         wait_s += random.uniform(0.0, min(wait_s, LONGEST_PAUSE_S) / 2)  # noqa: S311 - nothing is to be kept secret
-        if asyncio.get_running_loop().time() + wait_s > self._until:
+        left_s = self._until - asyncio.get_running_loop().time()
+        if wait_s > left_s:
             raise error
+        if not (self._is_away or its_turn_comes):
+            self._is_away = True
+            self._away(left_s)
         await asyncio.sleep(wait_s)
 
 
@@ -83,7 +94,7 @@ async def patiently(ask: Callable[[], Awaitable[T]], *, takes_turns: bool = Fals
 
     Raises:
         ApiError: the API refused, or had no time for longer than that.
-        CannotStart: it did not answer for longer than that.
+        Unreachable: it did not answer for longer than that.
     """
     patience = Patience(takes_turns=takes_turns)
     while True:

@@ -81,12 +81,20 @@ class Job(Generic[R]):
         """Wait until it has ended, and return its result; see `AsyncJob.result`."""
         return self._loop.run(self._job.result(timeout))
 
-    def cancel(self, reason: str | None = None) -> contract.Job:
-        """Ask for its end; returns the job as it stands."""
-        return self._loop.run(self._job.cancel(reason))
+    def cancel(self, reason: str | None = None, *, force: bool = False) -> contract.Job:
+        """Ask for its end, at once if it is forced; returns the job as it stands."""
+        return self._loop.run(self._job.cancel(reason, force=force))
+
+    def retry(self) -> contract.Job:
+        """Queue it again, once it has failed or was cancelled; returns the job as it stands."""
+        return self._loop.run(self._job.retry())
+
+    def rerun(self, params: Mapping[str, Any] | None = None, **options: Any) -> "Job[R]":
+        """Submit it anew, as another job, which is returned; see `AsyncJob.rerun`."""
+        return Job(self._loop, self._loop.run(self._job.rerun(params, **options)))
 
     def download(self, folder: Path | str = ".") -> list[Path]:
-        """Write its files into a folder, which is made if need be; returns their paths."""
+        """Write its files into a folder, which is made if need be; returns their paths; see `AsyncJob.download`."""
         return self._loop.run(self._job.download(folder))
 
 
@@ -139,9 +147,11 @@ class Client:
         """Return a job that was submitted before, by its id."""
         return Job(self._loop, self._client.job(job))
 
-    def jobs(self, **wanted: Any) -> list[contract.Job]:
-        """Return the newest jobs: `state`, `kind`, `limit`, as `GET /jobs` has them; or as `sort` says."""
-        return self._loop.run(self._client.jobs(**wanted))
+    def jobs(
+        self, *, tags: Mapping[str, Any] | None = None, limit: int | None = None, **wanted: Any
+    ) -> Iterator[contract.Job]:
+        """Yield all jobs that fit, the newest first, or the first `limit` of them; see `AsyncClient.jobs`."""
+        return self._loop.each(self._client.jobs(tags=tags, limit=limit, **wanted))
 
     def upload(self, path: Path | str) -> contract.File:
         """Send a file; its `id` may be a parameter of a job."""

@@ -69,7 +69,7 @@ async def fetch(http: httpx.AsyncClient, path: str, to: Path) -> None:
 
     Raises:
         ApiError: the API refused, or what came is not what it said.
-        CannotStart: it has not answered for a minute.
+        Unreachable: it has not answered for a minute.
     """
     patience = Patience(takes_turns=True)
     with Part(to) as part:

@@ -13,12 +13,15 @@ from pydantic import BaseModel
 from arqsvc import contract
 from arqsvc.client.answers import ApiError, patiently
 from arqsvc.client.bar import bar
+from arqsvc.client.stream import FINAL
 from arqsvc.client.wire import Wire
-from arqsvc.errors import CannotStart
+from arqsvc.errors import ArqsvcError, CannotStart
 from arqsvc.jobs.declare import Result
 
 BATCH = 1000
 """Jobs that `map` submits in one request."""
+LOOK_S = 2.0
+"""Seconds to ask how a job stands that has not ended in time."""
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -90,12 +93,18 @@ class AsyncJob(Generic[R]):
 
         Raises:
             JobError: it failed or was cancelled.
-            TimeoutError: it has not ended by then; it goes on.
+            TimeoutError: it has not ended by then, and goes on; says how it stands, and why it waits.
             ApiError: it was deleted meanwhile (404).
+            Unreachable: the service has not answered for a minute; the job goes on.
         """
         with bar(f"job {self.id}") as draw:
-            async with asyncio.timeout(timeout):
-                return await self.ended(draw)
+            try:
+                async with asyncio.timeout(timeout) as limit:
+                    return await self.ended(draw)
+            except TimeoutError:
+                if timeout is None or not limit.expired():
+                    raise
+        return await self._late(timeout)
 
     async def ended(self, told: Callable[[Mapping[str, Any]], None] = lambda event: None) -> R:
         """Wait until it has ended, and return its result as `result` does, without a bar.
@@ -106,26 +115,82 @@ class AsyncJob(Generic[R]):
         async for event in self._wire.follow(self.id):
             told(event)
         job = contract.Job.model_validate(await patiently(lambda: self._wire.job(self.id), takes_turns=True))
+        return self._result_of(job)
+
+    def _result_of(self, job: contract.Job) -> R:
         if job.state != "succeeded" or job.result is None:
             raise JobError(job)
         return _typed(job.result, self._result)
 
-    async def cancel(self, reason: str | None = None) -> contract.Job:
-        """Ask for its end; returns the job as it stands."""
-        return contract.Job.model_validate(await self._wire.cancel(self.id, reason))
+    async def _late(self, timeout: float) -> R:
+        """Say of a job that has not ended in time how it stands; returns its result if it has ended just now."""
+        late = f"has not ended within {timeout:g} s"
+        try:
+            async with asyncio.timeout(LOOK_S):
+                job = await self.show()
+        except TimeoutError:
+            raise TimeoutError(f"Job {self.id} {late}, and the service does not say how it stands.") from None
+        except ArqsvcError as error:
+            raise TimeoutError(f"Job {self.id} {late}. {error.detail}") from None
+        if job.state in FINAL:
+            return self._result_of(job)
+        at = f", at {job.progress.fraction:.0%}: {job.progress.step}" if job.progress else ""
+        why = job.waiting.detail if job.waiting else "It goes on."
+        raise TimeoutError(f"{job.kind} {job.id} {late}: it is {job.state}{at}. {why}")
+
+    async def cancel(self, reason: str | None = None, *, force: bool = False) -> contract.Job:
+        """Ask for its end; returns the job as it stands.
+
+        Args:
+            reason: why; it is kept with the job.
+            force: give it no time to clean up.
+
+        Raises:
+            ApiError: it has ended (409).
+        """
+        return contract.Job.model_validate(await self._wire.cancel(self.id, reason, force=force))
+
+    async def retry(self) -> contract.Job:
+        """Queue it again, once it has failed or was cancelled; returns the job as it stands.
+
+        Raises:
+            ApiError: it is in another state (409).
+        """
+        return contract.Job.model_validate(await self._wire.retry(self.id))
+
+    async def rerun(self, params: Mapping[str, Any] | None = None, **options: Any) -> "AsyncJob[R]":
+        """Submit it anew, as another job, which is returned; what is given takes the place of what it had.
+
+        Args:
+            params: those that are to be different; paths in them are uploaded.
+            **options: as `AsyncClient.submit` has them.
+
+        Raises:
+            ApiError: the API refused; `facts` says why.
+            Unreachable: it has not answered for a minute.
+        """
+        values = await _sent(self._wire, params or {})
+        options.setdefault("idempotency_key", str(uuid4()))
+        told = await patiently(lambda: self._wire.rerun(self.id, values, **options))
+        return AsyncJob(self._wire, told["id"], self._result)
 
     async def download(self, folder: Path | str = ".") -> list[Path]:
         """Write its files into a folder, which is made if need be; returns their paths.
 
-        Each stands there once all of it has come and has its SHA-256.
+        Each stands there once all of it has come and has its SHA-256. Of a job that has not ended there are those that
+        it has published so far.
 
         Raises:
+            JobError: it failed or was cancelled, and has no files.
             ApiError: the API refused, or what came is not what it said.
         """
+        job = await self.show()
+        if job.state in FINAL - {"succeeded"} and not job.files:
+            raise JobError(job)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
-        for file in (await self.show()).files:
+        for file in job.files:
             if Path(file.name).name != file.name:  # it comes from the service, and says where we write
                 raise ApiError(f"{self!r} has a file {file.name!r}, which is no name of a file in a folder.")
             await self._wire.download(str(file.id), folder / file.name)
@@ -177,7 +242,7 @@ class AsyncClient:
 
         Raises:
             ApiError: the API refused; `facts` says why.
-            CannotStart: it does not answer.
+            Unreachable: it has not answered for a minute.
         """
         kind, values, result = await self._asked(what, params)
         options.setdefault("idempotency_key", str(uuid4()))
@@ -189,7 +254,7 @@ class AsyncClient:
 
         Raises:
             ApiError: the API refused one of them; none of that request runs.
-            CannotStart: it does not answer.
+            Unreachable: it has not answered for a minute.
         """
         asked = [await self._asked(*(what if isinstance(what, tuple) else (what, None))) for what in whats]
         key = options.pop("idempotency_key", None) or str(uuid4())
@@ -236,13 +301,27 @@ class AsyncClient:
         """Return a job that was submitted before, by its id."""
         return AsyncJob(self.wire, job)
 
-    async def jobs(self, **wanted: Any) -> list[contract.Job]:
-        """Return the newest jobs: `state`, `kind`, `limit`, as `GET /jobs` has them; or as `sort` says."""
-        return [contract.Job.model_validate(job) for job in await self.wire.jobs(**wanted)]
+    async def jobs(
+        self, *, tags: Mapping[str, Any] | None = None, limit: int | None = None, **wanted: Any
+    ) -> AsyncIterator[contract.Job]:
+        """Yield all jobs that fit, the newest first; they are read a page at a time, as they are asked for.
+
+        Args:
+            tags: all of which a job has.
+            limit: yields the first so many.
+            **wanted: `state`, `kind` and `queue`, each one or a list; `created_after`, `created_before`, `parent`,
+                `submitted_by`, `q`, and `sort`, as `GET /jobs` has them.
+
+        Raises:
+            ApiError: the API refused; `facts` says why.
+            Unreachable: it has not answered for a minute.
+        """
+        async for job in self.wire.each_job(tags=tags, limit=limit, **wanted):
+            yield contract.Job.model_validate(job)
 
     async def upload(self, path: Path | str) -> contract.File:
         """Send a file; its `id` may be a parameter of a job."""
-        return contract.File.model_validate(await self.wire.upload(Path(path)))
+        return await _uploaded(self.wire, Path(path))
 
     async def _asked(
         self, what: Any, params: Mapping[str, Any] | None
@@ -250,17 +329,22 @@ class AsyncClient:
         """Return the kind, the parameters as JSON values, and the type of the result."""
         if not isinstance(what, str):
             return what.kind, what.model_dump(mode="json", exclude_unset=True), what.result
-        return what, {name: await self._sent(value) for name, value in (params or {}).items()}, None
+        return what, await _sent(self.wire, params or {}), None
 
-    async def _sent(self, value: Any) -> Any:
-        """Return a value with the ids of files in place of the paths in it, which are uploaded."""
-        if isinstance(value, Path):
-            return str((await self.upload(value)).id)
-        if isinstance(value, Mapping):
-            return {name: await self._sent(each) for name, each in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [await self._sent(each) for each in value]
-        return value
+
+async def _uploaded(wire: Wire, path: Path) -> contract.File:
+    return contract.File.model_validate(await wire.upload(path))
+
+
+async def _sent(wire: Wire, value: Any) -> Any:
+    """Return a value with the ids of files in place of the paths in it, which are uploaded."""
+    if isinstance(value, Path):
+        return str((await _uploaded(wire, value)).id)
+    if isinstance(value, Mapping):
+        return {name: await _sent(wire, each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [await _sent(wire, each) for each in value]
+    return value
 
 
 def _typed(result: dict[str, Any], into: type[R] | None) -> R:

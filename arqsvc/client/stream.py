@@ -6,20 +6,25 @@ from typing import Any
 
 import httpx
 
-from arqsvc.client.answers import NotNow, Patience, StreamFault, check, unreachable
+from arqsvc.client.answers import Away, NotNow, Patience, StreamFault, check, unreachable
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 STREAM = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
 
 
-async def follow(http: httpx.AsyncClient, path: str) -> AsyncIterator[dict[str, Any]]:
+async def follow(http: httpx.AsyncClient, path: str, away: Away = lambda left_s: None) -> AsyncIterator[dict[str, Any]]:
     """Yield the events of a job until its final state.
+
+    Args:
+        http: the API.
+        path: where they are.
+        away: see `Patience`.
 
     Raises:
         ApiError: the API refused; 404 where the job was deleted meanwhile.
-        CannotStart: it has not answered for a minute.
+        Unreachable: it has not answered for a minute.
     """
-    last, state, patience = "", "", Patience(takes_turns=True)
+    last, state, patience = "", "", Patience(takes_turns=True, away=away)
     while True:
         try:
             headers = {**STREAM, "Last-Event-ID": last} if last else STREAM

@@ -13,13 +13,15 @@ from urllib.parse import quote
 import httpx
 from pydantic_core import to_jsonable_python
 
-from arqsvc.client.answers import check, patiently, unreachable
+from arqsvc.client.answers import Away, check, patiently, unreachable
 from arqsvc.client.fetch import fetch
 from arqsvc.client.stream import follow
 
 CHUNK_BYTES = 256 * 1024
 KEPT = 100
 """Connections that requests share, and those of streams that are kept for the next."""
+PAGE = 100
+"""Jobs of a page where all are read."""
 
 
 class Wire:
@@ -92,20 +94,41 @@ class Wire:
         """Return a job as it stands."""
         return await self._json("GET", f"/jobs/{quote(job, safe='')}")
 
-    async def jobs(self, *, limit: int = 50, **wanted: str | None) -> list[dict[str, Any]]:
+    async def jobs(self, *, limit: int = 50, **wanted: Any) -> list[dict[str, Any]]:
         """Return the newest jobs that fit: `state`, `kind`, ... as `GET /jobs` has them; or, as `sort` says, others."""
-        given = {name: value for name, value in wanted.items() if value}
-        page = await self._json("GET", "/jobs", params={**given, "limit": str(limit)})
+        page = await self._json("GET", "/jobs", params={**_query(wanted), "limit": str(limit)})
         items: list[dict[str, Any]] = page["items"]
         return items
 
-    async def cancel(self, job: str, reason: str | None = None) -> dict[str, Any]:
-        """Ask for the end of a job; returns it."""
-        return await self._json("POST", f"/jobs/{quote(job, safe='')}/cancel", json={"reason": reason})
+    async def each_job(self, *, limit: int | None = None, **wanted: Any) -> AsyncIterator[dict[str, Any]]:
+        """Yield all jobs that fit, or the first `limit` of them; a page is read once it is asked for."""
+        query, left = _query(wanted), limit
+        while left is None or left > 0:
+            query["limit"] = str(PAGE if left is None else min(left, PAGE))
+            page = await patiently(lambda: self._json("GET", "/jobs", params=query), takes_turns=True)
+            for job in page["items"]:
+                yield job
+            if not page["next_cursor"]:
+                return
+            query["cursor"] = page["next_cursor"]
+            left = None if left is None else left - len(page["items"])
+
+    async def cancel(self, job: str, reason: str | None = None, *, force: bool = False) -> dict[str, Any]:
+        """Ask for the end of a job, which has no time to clean up if it is forced; returns it."""
+        body = {"reason": reason, "mode": "force" if force else "graceful"}
+        return await self._json("POST", f"/jobs/{quote(job, safe='')}/cancel", json=body)
 
     async def retry(self, job: str) -> dict[str, Any]:
         """Queue a failed or cancelled job again; returns it."""
         return await self._json("POST", f"/jobs/{quote(job, safe='')}/retry")
+
+    async def rerun(
+        self, job: str, params: Mapping[str, Any], *, idempotency_key: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Submit a job anew with other parameters, and options as `submit` has them; returns the new one."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        path = f"/jobs/{quote(job, safe='')}/rerun"
+        return await self._json("POST", path, json={"params": params, **options}, headers=headers)
 
     async def queues(self) -> list[dict[str, Any]]:
         """Return the queues as they stand."""
@@ -120,14 +143,18 @@ class Wire:
         """Cancel all that waits in a queue; returns how many jobs that were."""
         return await self._json("POST", f"/queues/{quote(queue, safe='')}/purge", json={"reason": reason})
 
-    async def follow(self, job: str) -> AsyncIterator[dict[str, Any]]:
+    async def follow(self, job: str, away: Away = lambda left_s: None) -> AsyncIterator[dict[str, Any]]:
         """Yield the events of a job until its final state; a lost connection is taken up where it broke.
+
+        Args:
+            job: its id.
+            away: is told for how many seconds it is taken up, and None once it is.
 
         Raises:
             ApiError: the API refused; 404 where the job was deleted meanwhile.
-            CannotStart: it has not answered for a minute.
+            Unreachable: it has not answered for a minute.
         """
-        async for event in follow(self._streams, f"/jobs/{quote(job, safe='')}/events"):
+        async for event in follow(self._streams, f"/jobs/{quote(job, safe='')}/events", away):
             yield event
 
     async def result(self, job: str) -> dict[str, Any]:
@@ -145,7 +172,7 @@ class Wire:
 
         Raises:
             ApiError: the API refused.
-            CannotStart: it does not answer.
+            Unreachable: it does not answer.
         """
         return await self._json(method, path, **request)
 
@@ -159,3 +186,12 @@ class Wire:
         await check(answer)
         body: dict[str, Any] = answer.json() if answer.content else {}
         return body
+
+
+def _query(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Return a filter as a query: of lists the items with commas, of `tags` a `tag.NAME` each; without what is None."""
+    given = {name: to_jsonable_python(value) for name, value in wanted.items() if value is not None}
+    tags = {f"tag.{name}": str(value) for name, value in given.pop("tags", {}).items()}
+    return tags | {
+        name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in given.items()
+    }

@@ -200,7 +200,7 @@ def _check_version(data: Path, version: int) -> None:
     if made_by != str(version):
         raise CannotStart(
             f"The database in {data} was made by PostgreSQL {made_by}, and this is PostgreSQL {version}. Move its "
-            f"content with pg_dump of {made_by}, or begin with an empty folder: --state DIR."
+            f"content with pg_dump of {made_by}, or begin with an empty folder: --state-dir DIR."
         )
 
 

@@ -43,7 +43,7 @@ def _lock(lock: int, state_dir: Path) -> None:
     except BlockingIOError as error:
         holder = os.pread(lock, 20, 0).decode()
         raise StateInUse(
-            f"The state folder {state_dir} is in use by process {holder}. Use another with --state DIR, or stop it."
+            f"The state folder {state_dir} is in use by process {holder}. Use another with --state-dir DIR, or stop it."
         ) from error
     except OSError as error:
         raise _cannot_write(state_dir, error) from error
@@ -51,7 +51,7 @@ def _lock(lock: int, state_dir: Path) -> None:
 
 def _cannot_write(state_dir: Path, error: OSError) -> CannotStart:
     return CannotStart(
-        f"The state folder {state_dir} cannot be written: {error.strerror}. Choose another with --state DIR."
+        f"The state folder {state_dir} cannot be written: {error.strerror}. Choose another with --state-dir DIR."
     )
 
 

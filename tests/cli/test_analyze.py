@@ -98,8 +98,8 @@ async def test_what_cannot_be_read_is_a_usage_error(program: Program, target: st
 async def test_an_output_folder_that_cannot_be_is_said_before_anything_runs(program: Program, tiny: Path) -> None:
     code, _, err = await program.run("analyze", tiny, "--out", tiny / "below")
     assert (code, err.count("\n"), "--out" in err) == (2, 1, True)
-    code, _, err = await program.run("analyze", tiny, "--state", tiny / "below")
-    assert (code, err.count("\n"), "--state" in err) == (2, 1, True)
+    code, _, err = await program.run("analyze", tiny, "--state-dir", tiny / "below")
+    assert (code, err.count("\n"), "--state-dir" in err) == (2, 1, True)
 
 
 async def test_it_uses_the_instance_that_holds_the_state(program: Program, tiny: Path) -> None:

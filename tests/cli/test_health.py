@@ -7,6 +7,7 @@ import pytest
 from arqsvc.infra.db import connect
 from tests.cli.program import Program
 from tests.service import Service
+from tests.waiting import until
 
 BEAT = """INSERT INTO worker (id, host, pid, queues, concurrency, started_at, heartbeat_at)
 VALUES ('w', $1, 1, '[]', 1, now(), now() - make_interval(secs => $2))"""
@@ -30,6 +31,19 @@ async def test_a_worker_is_healthy_while_one_of_this_host_beats(
 async def test_a_service_without_workers_is_not_healthy(program: Program, api: Service) -> None:
     code, out, err = await program.run("health", ARQSVC_URL=f"{api.client.url}/")
     assert (code, '"redis":"ok"' in out, "no live worker" in out, err) == (1, True, True, "")
+
+
+async def test_a_service_in_a_terminal_is_found_by_its_state_folder(program: Program) -> None:
+    async with program.up() as (_, url):
+
+        async def ready() -> bool:  # once its worker beats
+            return (await program.run("health"))[0] == 0
+
+        await until(ready)
+        code, out, _ = await program.run("health", ARQSVC_PORT="1")
+        assert (code, out) == (1, "http://127.0.0.1:1/readyz does not answer: ConnectError.\n")
+    code, out, _ = await program.run("health", "--state-dir", program.state)
+    assert (code, out) == (1, f"{url}/readyz does not answer: ConnectError.\n")
 
 
 @pytest.mark.parametrize(

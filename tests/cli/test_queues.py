@@ -1,6 +1,12 @@
 """`arqsvc queues`, and the reason of a cancel, from a terminal."""
 
+import asyncio
 import json
+import os
+import pty
+import sys
+
+import pytest
 
 from tests.cli.program import Program
 from tests.service import Service
@@ -17,7 +23,12 @@ async def test_queues_are_listed_paused_resumed_drained_and_purged(program: Prog
     assert (code, next(line.split()[:3] for line in out.splitlines() if "test" in line)) == (0, ["test", "paused", "1"])
     assert (await program.run("queues", "drain", "test", **environ))[:2] == (0, "test draining\n")
     assert (await program.run("queues", "resume", "test", **environ))[:2] == (0, "test open\n")
-    assert (await program.run("queues", "purge", "test", **environ))[:2] == (0, "test: 1 jobs cancelled\n")
+    code, out, err = await program.run("queues", "purge", "test", **environ)
+    said = "This cancels 1 job of the queue test, of all projects (0 for later). Give --yes if you mean it."
+    assert (code, out, err) == (2, "", f"arqsvc: {said}\n")
+    assert (await program.run("queues", "purge", "test", "--yes", **environ))[:2] == (0, "test: 1 job cancelled\n")
+    code, _, err = await program.run("queues", "purge", "nowhere", **environ)
+    assert (code, err) == (1, "arqsvc: There is no queue 'nowhere'. Queues: test, unserved.\n")
     code, _, err = await program.run("queues", "pause", "nowhere", **environ)
     assert (code, err) == (1, "arqsvc: There is no queue 'nowhere'. Queues: test, unserved.\n")
 
@@ -27,3 +38,25 @@ async def test_a_job_is_cancelled_with_a_reason(program: Program, api: Service) 
     job = (await api.client.submit("test.say", {"text": "x"}))["id"]
     assert (await program.run("jobs", "cancel", job, "--reason", "wrong genome", **environ))[0] == 0
     assert (await api.client.job(job))["cancel_reason"] == "wrong genome"
+
+
+@pytest.mark.parametrize(("said", "code", "state"), [("n", 1, "scheduled"), ("y", 0, "cancelled")])
+async def test_who_purges_on_a_terminal_is_asked(
+    program: Program, api: Service, said: str, code: int, state: str
+) -> None:
+    job = (await api.client.submit("test.say", {"text": "x"}, delay_s=3600))["id"]
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "arqsvc", "queues", "purge", "test"),
+        cwd=program.home,
+        env={**program.environment(), "ARQSVC_URL": api.client.url, "ARQSVC_API_KEY": api.key},
+        stdin=theirs,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.write(ours, f"{said}\n".encode())
+    _, err = await process.communicate()
+    assert b"Cancel 1 job of the queue test, of all projects (1 for later)? [y/N]" in err
+    assert (process.returncode, (await api.client.job(job))["state"]) == (code, state)
+    os.close(ours)
+    os.close(theirs)

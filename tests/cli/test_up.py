@@ -129,7 +129,7 @@ async def test_a_second_one_on_the_same_state_says_so_in_one_line(program: Progr
 async def test_a_port_that_is_taken_is_said_in_one_line(program: Program) -> None:
     async with program.up() as (_, address):
         port = address.rpartition(":")[2]
-        code, out, err = await program.run("up", "--port", port, "--state", program.home / "other")
+        code, out, err = await program.run("up", "--port", port, "--state-dir", program.home / "other")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert port in err
 

@@ -11,8 +11,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from arqsvc.client import ApiError, AsyncClient, answers
-from arqsvc.errors import CannotStart
+from arqsvc.client import ApiError, ArqsvcError, AsyncClient, CannotStart, JobError, Unreachable, answers
 from tests.client.script import answer, scripted
 
 BUSY = answer(429, {"detail": "too many", "status": 429, "code": "rate_limited"}, Retry_After="0")
@@ -79,11 +78,15 @@ async def test_what_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(answers, "GIVE_UP_S", 0.05)
     async with scripted([LOST]) as script, AsyncClient(script.url, "k") as client:
         for ask in (client.submit("test.say", {}), client.job(JOB).result()):
-            with pytest.raises(CannotStart, match="does not answer: RemoteProtocolError"):
+            with pytest.raises(Unreachable, match="does not answer: RemoteProtocolError"):
                 await ask
     async with AsyncClient("ftp://x", "k") as client:
         with pytest.raises(CannotStart, match="Check the address"):
             await client.submit("test.say", {})
+
+
+def test_one_except_catches_all() -> None:
+    assert all(issubclass(each, ArqsvcError) for each in (ApiError, JobError, CannotStart, Unreachable))
 
 
 async def test_a_follower_waits_its_turn_and_goes_on_where_it_was() -> None:
@@ -94,6 +97,14 @@ async def test_a_follower_waits_its_turn_and_goes_on_where_it_was() -> None:
         assert await client.job(JOB).result() == {"text": "x"}
         seen = [asked.headers.get("last-event-id") for asked in script.asked]
     assert seen == [None, None, None, "1", "1", "2", "2", None, None]
+
+
+async def test_a_job_is_ended_at_once_where_that_is_asked_for() -> None:
+    async with scripted([answer(202, _job("running"))]) as script, AsyncClient(script.url, "k") as client:
+        await client.job(JOB).cancel()
+        await client.job(JOB).cancel("hangs", force=True)
+        asked = [each.json for each in script.asked]
+        assert asked == [{"reason": None, "mode": "graceful"}, {"reason": "hangs", "mode": "force"}]
 
 
 async def test_a_job_that_was_deleted_meanwhile_is_not_followed_for_ever() -> None:

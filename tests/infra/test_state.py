@@ -36,7 +36,7 @@ def test_a_state_in_use_names_the_folder_its_holder_and_the_next_step_until_the_
         with pytest.raises(CannotStart) as refusal, hold_state(state):
             pass
         holder.kill()
-    assert f"{state} is in use by process {holder.pid}. Use another with --state DIR" in refusal.value.detail
+    assert f"{state} is in use by process {holder.pid}. Use another with --state-dir DIR" in refusal.value.detail
     with hold_state(state):
         assert state.stat().st_mode & 0o777 == 0o700
     with hold_state(state):
