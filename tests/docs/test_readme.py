@@ -1,6 +1,7 @@
 """README.md as it is written: its Python and curl are run on a real service, its commands and paths are there.
 
-What stands in the page for a reader's own (`FILE-ID`, the address) is filled in; all else is taken to the letter.
+So are commands and paths of the page for those who come from Celery. What stands in a page for a reader's own
+(`FILE-ID`, the address) is filled in; all else is taken to the letter.
 """
 
 import argparse
@@ -33,7 +34,8 @@ from tests.service import Service, open_service
 PAGE = (ROOT / "README.md").read_text()
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(found[1], found[2]) for found in FENCED.finditer(PAGE)]
-INLINE = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCED.sub("", PAGE))]
+BESIDE = (ROOT / "docs" / "from-celery.md").read_text()
+INLINE = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCED.sub("", PAGE) + BESIDE)]
 
 NOT_RUN = {
     "python3 -m venv": "makes the environment; `.ci/run` runs the test command to the letter",
