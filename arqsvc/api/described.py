@@ -1,6 +1,7 @@
 """What /openapi.json says in words: how to begin, the groups of operations, problems by status, events."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from inspect import cleandoc
@@ -8,9 +9,21 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from arqsvc.api.problems import error_types
+from arqsvc.api.problems import OF_HTTP, code_of, error_types
 from arqsvc.contract import DeletedEvent, EventType, ProgressEvent, StateEvent, WebhookMessage
-from arqsvc.errors import OutOfSpace, Rejected, SourceUnavailable, Throttled
+from arqsvc.errors import (
+    ArqsvcError,
+    BadSignature,
+    CannotStart,
+    JobFailed,
+    JobsQuota,
+    OutOfSpace,
+    QueueFull,
+    RateLimited,
+    Rejected,
+    Retryable,
+    SourceUnavailable,
+)
 
 INTRODUCTION = """
 A job is a kind, parameters and a result. Submit it, follow it, fetch what it made.
@@ -48,7 +61,17 @@ a worker that dies costs no try.
 
 An error is a problem document (RFC 9457), `application/problem+json`: `code` is a stable word for a program, `detail`
 tells a person the value, the limit and the next step, `errors` lists each fault of a request with a JSON Pointer.
-`type` leads to a page about it. A job that has failed holds the same in `error`. 429 and 503 carry `Retry-After`.
+`type` leads to a page about it, at IANA for `rate_limited`, and is `about:blank` where the status says all. A job that
+has failed holds the same in `error`. 429 and 503 carry `Retry-After`; `RateLimit` says with every answer what a key has
+left of its requests.
+
+These codes answer requests; 405, 421 and 500 may come from any path:
+
+{codes of requests}
+
+And these stand in the `error` of a job or of an attempt:
+
+{codes of jobs}
 
 ## Keys and scopes
 
@@ -141,17 +164,73 @@ WEBHOOKS = (
 """All messages: those of event streams, and those that go to webhooks."""
 
 
+def introduction() -> str:
+    """Return how to begin, and what holds for all operations."""
+    said = {
+        "codes of requests": "\n".join(each.line for each in codes_of_requests()),
+        "codes of jobs": "\n".join(each.line for each in codes_of_jobs()),
+    }
+    return re.sub("{(codes of [a-z]+)}", lambda found: said[found[1]], INTRODUCTION)
+
+
 def title(status: int) -> str:
     """Return what a status says, in the words of HTTP."""
     return f"{HTTPStatus(status).phrase}."
 
 
-def codes(status: int) -> Sequence[tuple[str, str]]:
-    """Return the codes of the problems that a request may be answered with by this status, each with its meaning."""
-    return [(code, doc) for code, found, doc in _codes() if found == status]
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a problem says to a program, and what that means."""
+
+    code: str
+    status: int
+    meaning: str
+
+    @property
+    def line(self) -> str:
+        """It as an item of a list."""
+        return f"- `{self.code}` ({self.status}): {self.meaning}"
 
 
-def _codes() -> Iterator[tuple[str, int, str]]:
-    for error in error_types():
-        if issubclass(error, Rejected) or error in {SourceUnavailable, Throttled, OutOfSpace}:
-            yield error.code, error.status, cleandoc(error.__doc__ or "").partition("\n\n")[0]
+NOT_TOLD = (CannotStart, BadSignature)
+"""Errors of commands and of receivers of webhooks, which no answer holds."""
+OF_REQUESTS_ALONE = (RateLimited, JobsQuota, QueueFull)
+OF_REQUESTS = (Rejected, SourceUnavailable, OutOfSpace, *OF_REQUESTS_ALONE)
+
+
+def codes_of_requests() -> Sequence[Code]:
+    """Return the codes of the problems that requests are answered with, by their statuses."""
+    told = [Code(error.code, error.status, _said(error)) for error in _told() if issubclass(error, OF_REQUESTS)]
+    bare = [Code(code_of(status), status, said) for status, said in OF_HTTP.items()]
+    return sorted(_each_once([*told, *bare, _internal()]), key=lambda each: each.status)
+
+
+def codes_of_jobs() -> Sequence[Code]:
+    """Return the codes of the problems for which jobs and attempts fail."""
+    told = [
+        Code(error.code, error.status, _said(error))
+        for error in _told()
+        if issubclass(error, (JobFailed, Retryable)) and not issubclass(error, OF_REQUESTS_ALONE)
+    ]
+    return _each_once([*told, _internal()])
+
+
+def _told() -> Iterator[type[ArqsvcError]]:
+    """Yield the errors that answers may hold."""
+    return (error for error in error_types() if not issubclass(error, NOT_TOLD))
+
+
+def _internal() -> Code:
+    return Code(ArqsvcError.code, ArqsvcError.status, "A fault of ours; the operator finds the cause in the log.")
+
+
+def _each_once(codes: Iterable[Code]) -> list[Code]:
+    """Return each code once: an error below another may share its code."""
+    found = dict[str, Code]()
+    for each in codes:
+        found.setdefault(each.code, each)
+    return list(found.values())
+
+
+def _said(error: type[ArqsvcError]) -> str:
+    return " ".join(cleandoc(error.__doc__ or "").partition("\n\n")[0].split())

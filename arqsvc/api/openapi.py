@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from inspect import cleandoc
 from typing import Any, Literal
 
@@ -15,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc import __version__
-from arqsvc.api.described import INTRODUCTION, TAGS, WEBHOOKS, Webhook, codes, title
+from arqsvc.api.described import TAGS, WEBHOOKS, Webhook, codes_of_requests, introduction, title
 from arqsvc.api.etag import known
+from arqsvc.api.headers import HEADERS, OF_PROBLEMS, QUOTA
 from arqsvc.api.idempotency import HEADER
 from arqsvc.api.kinds import DIALECT, Schemas, summary
 from arqsvc.api.operation import ALWAYS, TAG, Answers, Operation
@@ -100,7 +102,7 @@ def document(
             "title": "arqsvc",
             "version": __version__,
             "summary": "Submit jobs, watch them live, fetch what they made.",
-            "description": INTRODUCTION,
+            "description": introduction(),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": BASE}],
@@ -110,6 +112,7 @@ def document(
         "components": {
             "schemas": described.schemas,
             "responses": described.problems(),
+            "headers": HEADERS,
             "securitySchemes": SECURITY,
         },
         "security": [{name: []} for name in SECURITY],
@@ -153,7 +156,10 @@ class _Described:
         statuses = {*ALWAYS, *(status for one, _ in self._operations for status in _problems(one))}
         return {
             f"Problem{status}": {
-                "description": "\n".join([title(status), "", *(f"- `{code}`: {doc}" for code, doc in codes(status))]),
+                "description": "\n".join(
+                    [title(status), "", *(each.line for each in codes_of_requests() if each.status == status)]
+                ),
+                **_headers((*OF_PROBLEMS.get(status, ()), *(QUOTA if status != HTTPStatus.UNAUTHORIZED else ()))),
                 "content": {"application/problem+json": {"schema": self._ref(Problem)}},
             }
             for status in sorted(statuses)
@@ -181,7 +187,7 @@ class _Described:
             **({"x-scope": one.scope.value} if one.scope else {}),
             **({"security": []} if one.public else {}),
             "parameters": [*self._in_path(one.path), *self._in_query(one.query), *_in_headers(one)],
-            "responses": {str(status): self._response(status, one.answers[status]) for status in sorted(one.answers)},
+            "responses": {str(status): self._answer(one, status) for status in sorted(one.answers)},
         }
         if one.body is not None:
             described["requestBody"] = self._body(one)
@@ -201,7 +207,11 @@ class _Described:
             if one.examples:
                 content["examples"] = {name: {"value": value} for name, value in one.examples.items()}
             return {"required": one.body_needed, "content": {"application/json": content}}
-        return {"required": one.body_needed, "content": {str(one.body): {}}}
+        assert one.body
+        return {"required": one.body_needed, "content": {media: {"schema": each} for media, each in one.body.items()}}
+
+    def _answer(self, one: Operation, status: int) -> dict[str, Any]:
+        return {**self._response(status, one.answers[status]), **_headers(one.headers_with(status))}
 
     def _response(self, status: int, answer: type[BaseModel] | str | None) -> dict[str, Any]:
         described: dict[str, Any] = {"description": _meaning(status, answer)}
@@ -317,6 +327,12 @@ def _parameter(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _in_headers(one: Operation) -> list[dict[str, Any]]:
     headers = {**one.headers, HEADER: IDEMPOTENCY_KEY} if one.keeps else one.headers
     return [{"name": name, "in": "header", "required": False, **_parameter(each)} for name, each in headers.items()]
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    """Return the part of a response that says what headers it has."""
+    found = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"headers": found} if found else {}
 
 
 def _problems(one: Operation) -> list[int]:

@@ -3,7 +3,7 @@
 `openapi.py` reads the same description, so that what is documented is what is done.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import getdoc
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from arqsvc.api.audit import audited
 from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json, check_storable
 from arqsvc.api.gate import authenticate, headers_of
+from arqsvc.api.headers import QUOTA, REPLAYED
 from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.problems import escaped, fault
@@ -48,13 +49,15 @@ class Operation:
     """What the caller's key must have; None where any key will do."""
     handler: Handler
     answers: Answers
-    body: type[BaseModel] | str | None = None
-    """The type of the JSON body, or the media type of another body."""
+    body: type[BaseModel] | Mapping[str, Any] | None = None
+    """The type of the JSON body; or by media type the JSON Schema of another body."""
     body_needed: bool = True
     query: type[BaseModel] | None = None
     """The parameters of the query; others are refused."""
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Request headers that it heeds, each with a JSON Schema that has a description."""
+    tells: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """By status, the response headers that it sends of its own; `headers.py` describes each."""
     public: bool = False
     """Whether it needs no key."""
     errors: tuple[int, ...] = ()
@@ -104,7 +107,12 @@ class Operation:
     @property
     def keeps(self) -> bool:
         """Whether it takes an `Idempotency-Key`."""
-        return self.repeatable and self.method in {"POST", "PATCH"} and not isinstance(self.body, str)
+        return self.repeatable and self.method in {"POST", "PATCH"} and not isinstance(self.body, Mapping)
+
+    def headers_with(self, status: int) -> Sequence[str]:
+        """Return the names of the headers that an answer of its own with this status may have."""
+        replayed = (REPLAYED,) if self.keeps and status < 300 else ()
+        return (*self.tells.get(status, ()), *replayed, *(() if self.public else QUOTA))
 
     async def _do(self, request: Request, caller: Caller) -> Response:
         if self.audited and self.method != "GET":
@@ -136,6 +144,8 @@ class Operation:
         fields = self.query.model_fields if self.query else {}
         known = {field.alias or name for name, field in fields.items()}
         by_tag = TAG if "tags" in known else ()
+        if by_tag:
+            known = {f"{TAG}NAME" if name == "tags" else name for name in known}
         if unknown := [name for name in request.query_params if name not in known and not name.startswith(by_tag)]:
             has = f"It takes: {', '.join(sorted(known))}." if known else "It takes none."
             raise InvalidParams(

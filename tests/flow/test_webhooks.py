@@ -126,6 +126,13 @@ async def test_the_ends_of_jobs_are_told_once_and_signed_to_the_project_that_the
         assert (receiver.types, others.got) == ({"job.succeeded": 1, "job.failed": 1}, [])
 
 
+async def test_a_webhook_that_is_made_twice_is_refused_the_second_time(api: Service, receiver: Receiver) -> None:
+    made = await hook(api, receiver)
+    again = await answered(api.http, "POST", "/webhooks", 409, json={"url": receiver.url, "types": ["job.failed"]})
+    assert (again["webhook"], made["id"] in again["detail"]) == (made["id"], True)
+    assert (await hook(api, receiver, "job.queued"))["id"] != made["id"]
+
+
 async def test_a_receiver_that_is_away_is_told_later_under_the_same_id(api: Service) -> None:
     async with receiving() as gone:
         await hook(api, gone)
@@ -323,7 +330,18 @@ async def test_an_address_that_is_not_public_is_refused_when_it_is_named_and_whe
             "http://169.254.169.254/latest", "http://0/", "http://no-such-name.invalid/", "http://a:b@93.184.215.14/",
         ):  # fmt: skip
             problem = await answered(service.http, "POST", "/webhooks", 422, json={"url": url})
-            assert problem["errors"][0]["pointer"] == "/url", url
+            assert (problem["code"], problem["errors"][0]["pointer"]) == ("address_refused", "/url"), url
+        for webhook, code, pointer in (
+            (receiver.url, "address_refused", "/webhook"), ({"url": receiver.url}, "address_refused", "/webhook/url"),
+            ("ftp://93.184.215.14/", "invalid_params", "/webhook"),
+            ({"url": "ftp://93.184.215.14/"}, "invalid_params", "/webhook/url"),
+        ):  # fmt: skip
+            wish = {"params": {"text": "x"}, "webhook": webhook}
+            problem = await answered(service.http, "POST", "/jobs/test.say", 422, json=wish)
+            assert (problem["code"], problem["errors"][0]["pointer"]) == (code, pointer)
+            batch = await answered(service.http, "POST", "/jobs", json={"jobs": [{"kind": "test.say", **wish}]})
+            problem = batch["items"][0]["problem"]
+            assert (problem["code"], problem["errors"][0]["pointer"]) == (code, f"/jobs/0{pointer}")
         made = await answered(service.http, "POST", "/webhooks", 201, json={"url": "https://93.184.215.14/hook"})
         await answered(service.http, "PATCH", f"/webhooks/{made['id']}", 422, json={"url": receiver.url})
         await WebhookRecord.filter().update(url=f"http://localhost:{receiver.port}/")  # as if the name had changed
