@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc import __version__
-from arqsvc.api.described import TAGS, WEBHOOKS, Webhook, codes_of_requests, introduction, title
+from arqsvc.api.described import SIGNATURE, TAGS, WEBHOOKS, Webhook, codes_of_requests, introduction, title
 from arqsvc.api.etag import known
 from arqsvc.api.headers import HEADERS, OF_PROBLEMS, QUOTA
 from arqsvc.api.idempotency import HEADER
 from arqsvc.api.kinds import DIALECT, Schemas, summary
-from arqsvc.api.operation import ALWAYS, TAG, Answers, Operation
-from arqsvc.contract import Health, Job, Problem
+from arqsvc.api.operation import ALWAYS, STREAM, TAG, Answers, Operation
+from arqsvc.contract import Health, Job, Problem, StreamEvent
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.filters import BEGINNING
 
@@ -34,6 +34,10 @@ IDEMPOTENCY_KEY = {
     "first time, and done once.",
 }
 REF = "#/components/schemas/{model}"
+SWITCHED = (
+    "Switching Protocols.\n\nTo a GET that asks for a WebSocket (`Upgrade: websocket`): each text that comes is one "
+    "`StreamEvent`. See Events above."
+)
 SECURITY: dict[str, Any] = {
     "bearer": {
         "type": "http",
@@ -45,10 +49,15 @@ SECURITY: dict[str, Any] = {
         "type": "apiKey",
         "in": "cookie",
         "name": "arqsvc_session",
-        "description": "What a browser has after a one-time link; it acts for our own pages only.",
+        "description": "What a browser has after a one-time link, `POST /session`; it acts for our own pages only. "
+        "What is not a GET, and a WebSocket, must bring `Sec-Fetch-Site: same-origin`, or, without that header, an "
+        "`Origin` whose host is that of `Host`, as browsers do by themselves; else it is 403. 421 is for a `Host` that "
+        "is no name of this service.",
     },
 }
 
+ALWAYS_THERE = (Problem, Health, StreamEvent)
+"""Answers that no operation names as its own."""
 HEALTH: tuple[tuple[str, str, Answers], ...] = (
     ("livez", "Whether the process answers.\n\nNeeds no key.", {200: Health}),
     ("readyz", "Whether all is there to do jobs.\n\nNeeds no key.", {200: Health, 503: Health}),
@@ -102,7 +111,7 @@ def document(
             "title": "arqsvc",
             "version": __version__,
             "summary": "Submit jobs, watch them live, fetch what they made.",
-            "description": introduction(),
+            "description": introduction(operations),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": BASE}],
@@ -127,7 +136,7 @@ class _Described:
     ) -> None:
         self._names = {"kind": sorted(kinds), "queue": sorted(queues)}
         self._operations = [one for each in operations for one in _each_kind(each, kinds, queues)]
-        models: set[tuple[type[BaseModel], JsonSchemaMode]] = {(Problem, "serialization"), (Health, "serialization")}
+        models: set[tuple[type[BaseModel], JsonSchemaMode]] = {(each, "serialization") for each in ALWAYS_THERE}
         for one, kind in self._operations:
             models |= {(model, "serialization") for model in one.answers.values() if isinstance(model, type)}
             models |= {(model, "validation") for model in (one.body, one.query, kind) if isinstance(model, type)}
@@ -171,9 +180,13 @@ class _Described:
                 "operationId": f"on.{hook.name}",
                 "summary": summary(hook.doc),
                 "description": hook.doc,
-                "tags": ["events"],
-                "requestBody": {"content": {"application/json": {"schema": self._ref(hook.message)}}},
-                "responses": {"204": {"description": "Taken."}},
+                "tags": ["webhooks"],
+                "parameters": [
+                    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": said}
+                    for name, said in SIGNATURE.items()
+                ],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": self._ref(hook.message)}}},
+                "responses": {"2XX": {"description": "Taken."}},
             }
         }
 
@@ -197,6 +210,8 @@ class _Described:
                 "x-params": self._ref(kind, "validation"),
                 "x-result": self._ref(kind.result),
             }
+        if STREAM in one.answers.values():
+            described["responses"]["101"] = {"description": SWITCHED}
         for status in _problems(one):
             described["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
         return described
@@ -218,7 +233,8 @@ class _Described:
         if isinstance(answer, type):
             described["content"] = {"application/json": {"schema": self._ref(answer)}}
         elif answer is not None:
-            described["content"] = {answer: {}}
+            of_stream = {"schema": {**self._ref(StreamEvent), "description": "The `data` of each event."}}
+            described["content"] = {answer: of_stream if answer == STREAM else {}}
         return described
 
     def _health(self, name: str, doc: str, answers: Answers) -> dict[str, Any]:

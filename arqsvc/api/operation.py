@@ -34,6 +34,8 @@ ALWAYS = (401, 403, 422, 429, 503)
 TAG = "tag."
 """How the names of query parameters begin that filter by a tag, where there are `tags` in the query."""
 STREAM = "text/event-stream"
+MAY_KEEP = frozenset({"POST", "PATCH"})
+"""Methods that take an `Idempotency-Key`, unless their operation does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +100,14 @@ class Operation:
         self._check(request)
         if isinstance(self.body, type):
             check_is_json(request)
-        if HEADER in request.headers and self.method in {"POST", "PATCH"}:
-            if not self.keeps:
-                raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
+        if HEADER in request.headers and self.method in MAY_KEEP:
             return await once(request, caller, self.body_limit_bytes, lambda: self._do(request, caller))
         return await self._do(request, caller)
 
     @property
     def keeps(self) -> bool:
         """Whether it takes an `Idempotency-Key`."""
-        return self.repeatable and self.method in {"POST", "PATCH"} and not isinstance(self.body, Mapping)
+        return self.repeatable and self.method in MAY_KEEP and not isinstance(self.body, Mapping)
 
     def headers_with(self, status: int) -> Sequence[str]:
         """Return the names of the headers that an answer of its own with this status may have."""
@@ -125,7 +125,9 @@ class Operation:
         return answer
 
     def _check(self, request: Request) -> None:
-        """Refuse a path and a query that it cannot take, before anything is done with them."""
+        """Refuse a path, a query and a key that it cannot take, before anything is done with them."""
+        if HEADER in request.headers and self.method in MAY_KEEP and not self.keeps:
+            raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
         if any("\0" in part for part in request.path_params.values()):
             raise NotFound("The path holds the character U+0000, which is in no id and no name.")
         given = request.query_params.multi_items()

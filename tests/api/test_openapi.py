@@ -3,7 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import httpx
 import jsonschema_rs
@@ -16,9 +16,12 @@ from arqsvc.api import wes
 from arqsvc.api.app import OPERATIONS, create_app
 from arqsvc.api.headers import HEADERS
 from arqsvc.api.openapi import document
+from arqsvc.api.operation import STREAM
 from arqsvc.api.problems import error_types
+from arqsvc.contract import EventType
 from arqsvc.errors import BadSignature, CannotStart, StateInUse
 from arqsvc.families import load_params
+from arqsvc.jobs.events import Event
 from arqsvc.settings import Settings
 from tests.flow.kinds import PARAMS
 from tests.service import Service
@@ -115,6 +118,24 @@ def test_every_code_of_a_problem_is_listed_with_its_status() -> None:
     assert {(code, int(status)) for code, status in told} == wanted
     of_429 = API["components"]["responses"]["Problem429"]["description"]
     assert re.findall(r"- `(\w+)`", of_429) == ["rate_limited", "quota_exceeded"]
+
+
+def test_streams_and_webhooks_are_described_each_with_its_own_messages() -> None:
+    assert set(API["webhooks"]) == {*get_args(EventType), "ping"}
+    types = set(SCHEMAS["StreamEvent"]["discriminator"]["mapping"])
+    assert types == set(get_args(get_type_hints(Event)["type"]))
+    for name in ("jobs.events", "events.follow"):
+        answers = OPERATION[name]["responses"]
+        assert answers["200"]["content"][STREAM]["schema"]["$ref"] == "#/components/schemas/StreamEvent"
+        assert "101" in answers
+
+
+def test_what_takes_no_idempotency_key_is_named() -> None:
+    said = API["info"]["description"].partition("These take no such key")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^- `(\w+) (\S+)`$", said, re.MULTILINE))
+    assert named == {(one.method, one.path) for one in OPERATIONS if one.method in {"POST", "PATCH"} and not one.keeps}
+    assert ("POST", "/webhooks") in named
+    assert "{" not in re.sub(r"`[^`]*`|```.*?```", "", API["info"]["description"], flags=re.DOTALL)
 
 
 def described(request: httpx.Request, status: int) -> dict[str, Any]:
@@ -231,6 +252,12 @@ async def test_what_is_wrong_is_said_with_what_would_be_right(api: Service) -> N
     assert "tag.NAME" in listed
     assert "tags" not in listed
     assert "tag.NAME" in (await api.http.get("/jobs?tags=x")).json()["detail"]
+    job = (await api.http.post("/jobs/test.say", json={"params": {"text": "x"}})).json()["id"]
+    told = [(await api.http.post(f"/jobs/{job}/cancel")).json()["state"] for _ in range(2)]
+    assert told == ["cancelled", "cancelled"]
+    for path in ("/session", "/files", "/tickets"):
+        keyed = await api.http.post(path, headers={"Idempotency-Key": "a"})
+        assert (keyed.status_code, keyed.json()["errors"][0]["pointer"]) == (422, "/Idempotency-Key"), path
 
 
 @pytest.mark.parametrize("path", ["/jobs?sate=failed", "/kinds?x=1", "/queues?limit=1", "/audit?limt=3"])

@@ -13,7 +13,7 @@ from uuid6 import uuid7
 
 from arqsvc.api.keys import KeyKind, Scope, create_secret
 from arqsvc.api.webhook_sender import AT_ONCE, KEPT
-from arqsvc.contract import WebhookJob, WebhookMessage
+from arqsvc.contract import WebhookJob, WebhookMessage, WebhookPing
 from arqsvc.errors import BadSignature
 from arqsvc.infra.db import open_db
 from arqsvc.jobs import ledger, new
@@ -194,7 +194,7 @@ async def test_a_new_secret_and_for_a_time_the_old_one_sign(api: Service, receiv
     (ping,) = await receiver.messages(1)
     assert (ping.type, ping.id, len(ping.headers["webhook-signature"].split())) == ("ping", sent["id"], 2)
     for secret in (made["secret"], turned["secret"]):
-        assert ping.verified(secret)["data"] == {"id": made["id"]}
+        assert WebhookPing.model_validate(ping.verified(secret)).model_dump(mode="json")["data"] == {"id": made["id"]}
     last = await answered(api.http, "POST", f"{path}/rotate", json={"old_valid_s": 0})
     assert last["old_secret_until"] is None
     await answered(api.http, "POST", f"{path}/ping", 202)
