@@ -112,8 +112,8 @@ the same addresses: of one job at `/jobs/{id}/events`, of all that fit a filter 
 themselves) or `?after=`: nothing is left out and nothing comes twice.
 
 The stream of a job ends behind its final state, a WebSocket with the code 1000; who comes back then is told 204. A
-stream that ends without one, or that of all jobs, has lost its server, which stops or starts anew (a WebSocket is
-closed with 1012): connect again with the last id.
+stream that ends otherwise, and with no event that says why (`cut`, `error`), has lost its server, which stops or starts
+anew; so has a WebSocket that is closed with 1012. Connect again with the last id.
 
 A stream of `/events` says with `hello` where it begins. Where what came behind its cursor is not kept any more, or is
 more than 10,000 changes, it begins with `reset`: how many jobs are in each state, counted up to 10,000, and the newest
@@ -182,14 +182,18 @@ class Webhook:
 
 SIGNED = (
     "The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` tell that it is ours: see Webhooks above. "
-    "Answer 2xx; anything else is tried again."
+    "Answer 2xx"
 )
 WEBHOOKS = (
     *(
-        Webhook(name, WebhookMessage, f"A job is now {name.partition('.')[2]}.\n\nSent to who wants it. {SIGNED}")
+        Webhook(
+            name,
+            WebhookMessage,
+            f"A job is now {name.partition('.')[2]}.\n\nSent to who wants it. {SIGNED}; all else is tried again.",
+        )
         for name in get_args(EventType)
     ),
-    Webhook("ping", WebhookPing, f"What `POST /webhooks/{{id}}/ping` sends, once.\n\n{SIGNED}"),
+    Webhook("ping", WebhookPing, f"What `POST /webhooks/{{id}}/ping` sends, once.\n\n{SIGNED}."),
 )
 """All messages that are sent to webhooks."""
 SIGNATURE: Mapping[str, str] = {

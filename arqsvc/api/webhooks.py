@@ -19,6 +19,7 @@ from arqsvc.api.records import newest, own
 from arqsvc.api.webhook_sender import message
 from arqsvc.contract import Delivery, DeliveryPage, NewWebhook, Webhook, WebhookList, WebhookSecret
 from arqsvc.errors import Conflict, NotFound
+from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs import deliveries
 from arqsvc.jobs.webhooks import (
     ENDS,
@@ -46,7 +47,7 @@ class WantedWebhook(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     url: WebhookUrl
-    """An address by http or https."""
+    """An address by http or https; a public one, unless `ARQSVC_WEBHOOK_PRIVATE` allows others."""
     types: EventTypes = list(ENDS)
     """What it is told; unless given, the ends."""
 
@@ -98,6 +99,16 @@ async def create(request: Request, caller: Caller) -> Response:
     """
     wanted = await body_as(WantedWebhook, request)
     await check_address(request, wanted.url, "/url")
+    async with transaction():
+        await rows("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [f"webhooks {caller.project}"])
+        made = await _made(wanted, caller)
+    request.state.audit = {"webhook": str(made.id), **_told(url=made.url, types=made.types)}
+    headers = {"Location": f"/api/v1/webhooks/{made.id}", **NO_STORE}
+    return reply(NewWebhook(**_facts(made), secret=made.secret), 201, headers)
+
+
+async def _made(wanted: WantedWebhook, caller: Caller) -> WebhookRecord:
+    """Return a new webhook, unless there is one like it, or there are too many; nobody else makes one meanwhile."""
     there = await WebhookRecord.filter(project=caller.project)
     if twice := next((one for one in there if one.url == wanted.url and {*one.types} & {*wanted.types}), None):
         raise Conflict(
@@ -107,13 +118,10 @@ async def create(request: Request, caller: Caller) -> Response:
         )
     if len(there) >= MOST:
         raise Conflict(f"The project has {MOST} webhooks, which is the limit. Delete one, or change one.", limit=MOST)
-    made = await WebhookRecord.create(
+    return await WebhookRecord.create(
         id=uuid7(), project=caller.project, url=wanted.url, types=_once(wanted.types), secret=new_secret(),
         created_at=datetime.now(UTC),
     )  # fmt: skip
-    request.state.audit = {"webhook": str(made.id), **_told(url=made.url, types=made.types)}
-    headers = {"Location": f"/api/v1/webhooks/{made.id}", **NO_STORE}
-    return reply(NewWebhook(**_facts(made), secret=made.secret), 201, headers)
 
 
 @operation("webhooks.show", "GET", "/webhooks/{id}", Scope.SUBMIT, {200: Webhook}, errors=(404,))

@@ -31,7 +31,7 @@ class JobWebhook(BaseModel):
     """Where in what was given the address stands, as a JSON Pointer."""
 
     url: WebhookUrl
-    """An address by http or https."""
+    """An address by http or https; a public one, unless `ARQSVC_WEBHOOK_PRIVATE` allows others."""
     types: EventTypes = list(ENDS)
     """What it wants to be told; unless given, the ends."""
 
