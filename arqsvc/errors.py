@@ -174,7 +174,7 @@ class InvalidParams(Rejected):
 
 
 class AddressRefused(Rejected):
-    """An address of a caller's is malformed, unknown, or one that only this host or its network can reach."""
+    """An address for webhooks is malformed, unknown or not public; `ARQSVC_WEBHOOK_PRIVATE` allows private networks."""
 
     code = "address_refused"
     title = "Address not allowed"
@@ -275,7 +275,7 @@ class Retryable(ArqsvcError):
 
 
 class SourceUnavailable(Retryable):
-    """An outside service did not answer, or said that it cannot now."""
+    """An outside service, or the database of this one, did not answer, or said that it cannot now."""
 
     code = "source_unavailable"
     title = "The source is unavailable"

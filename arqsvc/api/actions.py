@@ -7,12 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
+from arqsvc.api.headers import SUBMITTED
 from arqsvc.api.held import of
 from arqsvc.api.jobs import answer_job, find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation
 from arqsvc.api.submissions import Submission, known_kind
-from arqsvc.api.submit import accept, accepted
+from arqsvc.api.submit import PREFER, accept, accepted
 from arqsvc.contract import Job, Submitted
 from arqsvc.errors import Conflict
 from arqsvc.jobs.deletion import delete, pin
@@ -40,13 +41,13 @@ class Cancel(BaseModel):
 
 @operation(
     "jobs.cancel", "POST", "/jobs/{id}/cancel", Scope.CANCEL, {202: Job},
-    body=Cancel, body_needed=False, errors=(404, 409),
+    body=Cancel, body_needed=False, errors=(404, 409), tells={202: ("Location",)},
     examples={"with a reason": {"reason": "wrong sample"}, "at once": {"mode": "force"}},
 )  # fmt: skip
 async def cancel(request: Request, caller: Caller) -> Response:
     """Cancel a job: at once while it waits; a running one is told to end, and is given up if it does not in time.
 
-    409 once it has ended.
+    409 once it has ended, by a cancellation or otherwise: `state` says how.
     """
     job = await find_job(request, caller)
     asked = await body_as(Cancel, request, empty={})
@@ -55,7 +56,9 @@ async def cancel(request: Request, caller: Caller) -> Response:
     return await answer_job(request, job.id, caller, status=202)
 
 
-@operation("jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409))
+@operation(
+    "jobs.retry", "POST", "/jobs/{id}/retry", Scope.SUBMIT, {202: Job}, errors=(404, 409), tells={202: ("Location",)}
+)  # fmt: skip
 async def retry(request: Request, caller: Caller) -> Response:
     """Queue a failed or cancelled job again, with all its tries, and before it what it needs and has not.
 
@@ -77,6 +80,7 @@ class Rerun(Submission):
 @operation(
     "jobs.rerun", "POST", "/jobs/{id}/rerun", Scope.SUBMIT, {200: Submitted, 202: Submitted},
     body=Rerun, body_needed=False, audited=False, errors=(404, 409, 413),
+    headers={"Prefer": PREFER}, tells={200: SUBMITTED, 202: SUBMITTED},
 )  # fmt: skip
 async def rerun(request: Request, caller: Caller) -> Response:
     """Submit a job anew, as another one whose `parent_id` names it; what is given takes the place of what it had.

@@ -11,9 +11,10 @@ async def check_address(request: Request, url: str, pointer: str) -> None:
     """Pass only an address where requests of ours may go.
 
     Raises:
-        InvalidParams: it is malformed or unknown, or not public; with this JSON Pointer.
+        AddressRefused: it is malformed or unknown, or not public; with this JSON Pointer.
     """
     try:
         await of(request).outward.check(url)
     except AddressRefused as error:
-        raise fault(pointer, error.detail) from error
+        told = fault(pointer, error.detail)
+        raise AddressRefused(told.detail, **{**error.facts, **told.facts}) from error

@@ -53,7 +53,7 @@ def fitted(model: type[M], value: Any, *, at: str = "") -> M:
     try:
         taken = model.model_validate(value)
     except ValidationError as error:
-        raise invalid(error, at=at) from error
+        raise invalid(error, at=at, model=model) from error
     for pointer, detail in _bent(value, taken.model_dump(mode="json", by_alias=True, warnings=False), at):
         raise fault(pointer, detail)
     return taken
@@ -122,11 +122,16 @@ def query_as(model: type[M], request: Request) -> M:
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as error:
-        raise invalid(error) from error
+        raise invalid(error, model=model) from error
 
 
-def json_in(text: str | bytes, pointer: str = "") -> Any:
+def json_in(text: str | bytes, pointer: str = "", *, what: str = "the body") -> Any:
     """Return the value that a client sent as JSON.
+
+    Args:
+        text: what was sent.
+        pointer: where it stands in the body.
+        what: what it is, where it is the whole of something.
 
     Raises:
         InvalidParams: it is no JSON, or holds what cannot be stored.
@@ -136,7 +141,7 @@ def json_in(text: str | bytes, pointer: str = "") -> Any:
     except RecursionError as error:
         raise fault(pointer, f"holds {_TOO_DEEP}") from error
     except ValueError as error:
-        raise fault(pointer, f"this is not JSON: {error}") from error
+        raise fault(pointer, f"{'this' if pointer else what} is not JSON: {error}") from error
     check_storable(value, pointer)
     return value
 

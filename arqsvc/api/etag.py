@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+IF_NONE_MATCH = {
+    "If-None-Match": {"type": "string", "description": "The `ETag` of what you have: 304 where that is still so."}
+}
+"""The header that operations with an ETag heed, as a JSON Schema."""
+
 
 def tag_of(*facts: object) -> str:
     """Return the ETag of an answer that these facts decide; a weak one, since they are not its bytes."""

@@ -1,9 +1,10 @@
 """/api/v1/files: uploads, streamed; content with Range, ETag and digest; the list of files, and their deletion."""
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +13,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 
 from arqsvc.api.bodies import id_in, query_as
-from arqsvc.api.etag import known
+from arqsvc.api.etag import IF_NONE_MATCH, known
 from arqsvc.api.held import of
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import operation, reply
@@ -27,6 +28,21 @@ from arqsvc.jobs.files import FileRecord, file_row, find_file, wanted
 
 NAME = r"^([^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*)?$"
 """What `check_name` asks of a name, but for its bytes; nothing stands for another name."""
+
+
+UPLOADS: Mapping[str, Any] = {
+    "application/octet-stream": {"type": "string", "format": "binary", "minLength": 1},
+    "multipart/form-data": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {
+            "file": {
+                "type": "string", "format": "binary", "minLength": 1,
+                "description": "The one part with a `filename`, under any name; parts without are left aside.",
+            }
+        },
+    },
+}  # fmt: skip
 
 
 class Name(BaseModel):
@@ -63,19 +79,23 @@ class _Content(FileResponse):
             ) from error
 
 
+CONTENT = ("ETag", "Repr-Digest", "Cache-Control", "Content-Disposition", "Accept-Ranges")
+"""Headers with the content of a file."""
+RANGE = {"type": "string", "description": "Which bytes are wanted, such as `bytes=0-99`: 206 with those alone."}
 INLINE = ("text/html", "image/svg+xml", "application/json")
 """Media types that a browser may show; all else it saves."""
 
 
 @operation(
-    "files.upload", "POST", "/files", Scope.SUBMIT, {201: File}, query=Name, body="application/octet-stream",
-    body_needed=False,
-    errors=(413, 507),
+    "files.upload", "POST", "/files", Scope.SUBMIT, {201: File}, query=Name, body=UPLOADS, errors=(413, 507),
+    tells={201: ("Location",)},
 )  # fmt: skip
 async def upload(request: Request, caller: Caller) -> Response:
-    """Store the body, or the one file of a multipart form.
+    """Store the body, whatever its `Content-Type`, or the one file of a `multipart/form-data`.
 
-    The name comes from `?name=`, `Content-Disposition` or the form.
+    The name comes from `?name=`, `Content-Disposition` or the form. A file has a byte at least, and at most as many as
+    the operator allows (`ARQSVC_UPLOAD_LIMIT_BYTES`, 2 GiB unless set): 413 says `limit_bytes`. 507 is for a project
+    that has no room left, and for a full disk.
     """
     held = of(request)
     left_bytes = await held.quotas.bytes_left(caller.project)
@@ -94,7 +114,9 @@ async def named(name: str, stored: Stored, caller: Caller) -> FileRecord:
 
 
 @operation(
-    "files.download", "GET", "/files/{id}", Scope.READ, {200: "*/*", 206: "*/*", 304: None}, errors=(404, 416)
+    "files.download", "GET", "/files/{id}", Scope.READ, {200: "*/*", 206: "*/*", 304: None}, errors=(404, 416),
+    headers={**IF_NONE_MATCH, "Range": RANGE},
+    tells={200: CONTENT, 206: (*CONTENT, "Content-Range"), 304: ("ETag", "Repr-Digest", "Cache-Control")},
 )  # fmt: skip
 async def download(request: Request, caller: Caller) -> Response:
     """Return the content of a file; `Range` and `If-None-Match` are heeded."""

@@ -23,13 +23,13 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from arqsvc.api.bodies import body_of
+from arqsvc.api.headers import REPLAYED
 from arqsvc.api.keys import Caller
 from arqsvc.api.problems import fault, on_error
 from arqsvc.errors import ArqsvcError, InFlight, KeyReused
 from arqsvc.infra.db import UNAVAILABLE, rows
 
 HEADER = "Idempotency-Key"
-REPLAYED = "Idempotent-Replayed"
 KEEP_S = 86_400.0
 """Seconds for which an answer is kept."""
 HELD_S = 60.0

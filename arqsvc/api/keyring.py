@@ -25,6 +25,8 @@ LARGEST_PAGE = 500
 LONGEST_S = 100 * 366 * 86_400
 OVERLAP_S = 86_400.0
 MOST_PER_MINUTE = 10_000_000
+MADE = ("Location", "Cache-Control")
+"""Headers with a key that was made."""
 
 
 class WantedKey(BaseModel):
@@ -87,7 +89,9 @@ async def show_own(request: Request, caller: Caller) -> Response:
     return reply(shown_key(await KeyRecord.get(id=caller.id)))
 
 
-@operation("keys.create", "POST", "/keys", Scope.ADMIN, {201: NewKey}, body=WantedKey, repeatable=False)
+@operation(
+    "keys.create", "POST", "/keys", Scope.ADMIN, {201: NewKey}, body=WantedKey, repeatable=False, tells={201: MADE}
+)
 async def create(request: Request, caller: Caller) -> Response:
     """Make a key. Its secret is in this answer and nowhere else."""
     asked = await body_as(WantedKey, request)
@@ -113,7 +117,7 @@ async def revoke(request: Request, caller: Caller) -> Response:
 
 @operation(
     "keys.rotate", "POST", "/keys/{id}/rotate", Scope.ADMIN, {201: NewKey},
-    body=Overlap, body_needed=False, errors=(404, 409), repeatable=False,
+    body=Overlap, body_needed=False, errors=(404, 409), repeatable=False, tells={201: MADE},
 )  # fmt: skip
 async def rotate(request: Request, caller: Caller) -> Response:
     """Make a key that may what this one may and lives as long; this one ends after the overlap, a day by default.

@@ -36,7 +36,10 @@ class LogQuery(BaseModel):
     """Most lines."""
 
 
-@operation("jobs.logs", "GET", "/jobs/{id}/logs", Scope.READ, {200: LogPage}, query=LogQuery, errors=(404,))
+@operation(
+    "jobs.logs", "GET", "/jobs/{id}/logs", Scope.READ, {200: LogPage}, query=LogQuery, errors=(404,),
+    tells={200: ("Link",)},
+)  # fmt: skip
 async def logs(request: Request, caller: Caller) -> Response:
     """Return what a job logged, attempt by attempt, the oldest line first; lines arrive about a second late.
 

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from inspect import cleandoc
 from typing import Any, Literal
 
@@ -15,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc import __version__
-from arqsvc.api.described import INTRODUCTION, TAGS, WEBHOOKS, Webhook, codes, title
+from arqsvc.api.described import SIGNATURE, TAGS, WEBHOOKS, Webhook, codes_of_requests, introduction, title
 from arqsvc.api.etag import known
+from arqsvc.api.headers import HEADERS, OF_PROBLEMS, QUOTA
 from arqsvc.api.idempotency import HEADER
 from arqsvc.api.kinds import DIALECT, Schemas, summary
-from arqsvc.api.operation import ALWAYS, TAG, Answers, Operation
-from arqsvc.contract import Health, Job, Problem
+from arqsvc.api.operation import ALWAYS, STREAM, TAG, Answers, Operation
+from arqsvc.contract import Health, Job, Problem, StreamEvent
 from arqsvc.jobs.declare import Params
 from arqsvc.jobs.filters import BEGINNING
 
@@ -32,6 +34,10 @@ IDEMPOTENCY_KEY = {
     "first time, and done once.",
 }
 REF = "#/components/schemas/{model}"
+SWITCHED = (
+    "Switching Protocols.\n\nTo a GET that asks for a WebSocket (`Upgrade: websocket`): each text that comes is one "
+    "`StreamEvent`. See Events above."
+)
 SECURITY: dict[str, Any] = {
     "bearer": {
         "type": "http",
@@ -43,10 +49,15 @@ SECURITY: dict[str, Any] = {
         "type": "apiKey",
         "in": "cookie",
         "name": "arqsvc_session",
-        "description": "What a browser has after a one-time link; it acts for our own pages only.",
+        "description": "What a browser has after a one-time link, `POST /session`; it acts for our own pages only. "
+        "What is not a GET, and a WebSocket, must bring `Sec-Fetch-Site: same-origin`, or, without that header, an "
+        "`Origin` whose host is that of `Host`, as browsers do by themselves; else it is 403. 421 is for a `Host` that "
+        "is no name of this service.",
     },
 }
 
+ALWAYS_THERE = (Problem, Health, StreamEvent)
+"""Answers that no operation names as its own."""
 HEALTH: tuple[tuple[str, str, Answers], ...] = (
     ("livez", "Whether the process answers.\n\nNeeds no key.", {200: Health}),
     ("readyz", "Whether all is there to do jobs.\n\nNeeds no key.", {200: Health, 503: Health}),
@@ -100,7 +111,7 @@ def document(
             "title": "arqsvc",
             "version": __version__,
             "summary": "Submit jobs, watch them live, fetch what they made.",
-            "description": INTRODUCTION,
+            "description": introduction(operations),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": BASE}],
@@ -110,6 +121,7 @@ def document(
         "components": {
             "schemas": described.schemas,
             "responses": described.problems(),
+            "headers": HEADERS,
             "securitySchemes": SECURITY,
         },
         "security": [{name: []} for name in SECURITY],
@@ -124,7 +136,7 @@ class _Described:
     ) -> None:
         self._names = {"kind": sorted(kinds), "queue": sorted(queues)}
         self._operations = [one for each in operations for one in _each_kind(each, kinds, queues)]
-        models: set[tuple[type[BaseModel], JsonSchemaMode]] = {(Problem, "serialization"), (Health, "serialization")}
+        models: set[tuple[type[BaseModel], JsonSchemaMode]] = {(each, "serialization") for each in ALWAYS_THERE}
         for one, kind in self._operations:
             models |= {(model, "serialization") for model in one.answers.values() if isinstance(model, type)}
             models |= {(model, "validation") for model in (one.body, one.query, kind) if isinstance(model, type)}
@@ -153,7 +165,10 @@ class _Described:
         statuses = {*ALWAYS, *(status for one, _ in self._operations for status in _problems(one))}
         return {
             f"Problem{status}": {
-                "description": "\n".join([title(status), "", *(f"- `{code}`: {doc}" for code, doc in codes(status))]),
+                "description": "\n".join(
+                    [title(status), "", *(each.line for each in codes_of_requests() if each.status == status)]
+                ),
+                **_headers((*OF_PROBLEMS.get(status, ()), *(QUOTA if status != HTTPStatus.UNAUTHORIZED else ()))),
                 "content": {"application/problem+json": {"schema": self._ref(Problem)}},
             }
             for status in sorted(statuses)
@@ -165,9 +180,13 @@ class _Described:
                 "operationId": f"on.{hook.name}",
                 "summary": summary(hook.doc),
                 "description": hook.doc,
-                "tags": ["events"],
-                "requestBody": {"content": {"application/json": {"schema": self._ref(hook.message)}}},
-                "responses": {"204": {"description": "Taken."}},
+                "tags": ["webhooks"],
+                "parameters": [
+                    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": said}
+                    for name, said in SIGNATURE.items()
+                ],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": self._ref(hook.message)}}},
+                "responses": {"2XX": {"description": "Taken."}},
             }
         }
 
@@ -181,7 +200,7 @@ class _Described:
             **({"x-scope": one.scope.value} if one.scope else {}),
             **({"security": []} if one.public else {}),
             "parameters": [*self._in_path(one.path), *self._in_query(one.query), *_in_headers(one)],
-            "responses": {str(status): self._response(status, one.answers[status]) for status in sorted(one.answers)},
+            "responses": {str(status): self._answer(one, status) for status in sorted(one.answers)},
         }
         if one.body is not None:
             described["requestBody"] = self._body(one)
@@ -191,6 +210,8 @@ class _Described:
                 "x-params": self._ref(kind, "validation"),
                 "x-result": self._ref(kind.result),
             }
+        if STREAM in one.answers.values():
+            described["responses"]["101"] = {"description": SWITCHED}
         for status in _problems(one):
             described["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
         return described
@@ -201,14 +222,19 @@ class _Described:
             if one.examples:
                 content["examples"] = {name: {"value": value} for name, value in one.examples.items()}
             return {"required": one.body_needed, "content": {"application/json": content}}
-        return {"required": one.body_needed, "content": {str(one.body): {}}}
+        assert one.body
+        return {"required": one.body_needed, "content": {media: {"schema": each} for media, each in one.body.items()}}
+
+    def _answer(self, one: Operation, status: int) -> dict[str, Any]:
+        return {**self._response(status, one.answers[status]), **_headers(one.headers_with(status))}
 
     def _response(self, status: int, answer: type[BaseModel] | str | None) -> dict[str, Any]:
         described: dict[str, Any] = {"description": _meaning(status, answer)}
         if isinstance(answer, type):
             described["content"] = {"application/json": {"schema": self._ref(answer)}}
         elif answer is not None:
-            described["content"] = {answer: {}}
+            of_stream = {"schema": {**self._ref(StreamEvent), "description": "The `data` of each event."}}
+            described["content"] = {answer: of_stream if answer == STREAM else {}}
         return described
 
     def _health(self, name: str, doc: str, answers: Answers) -> dict[str, Any]:
@@ -317,6 +343,12 @@ def _parameter(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _in_headers(one: Operation) -> list[dict[str, Any]]:
     headers = {**one.headers, HEADER: IDEMPOTENCY_KEY} if one.keeps else one.headers
     return [{"name": name, "in": "header", "required": False, **_parameter(each)} for name, each in headers.items()]
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    """Return the part of a response that says what headers it has."""
+    found = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"headers": found} if found else {}
 
 
 def _problems(one: Operation) -> list[int]:

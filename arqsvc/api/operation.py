@@ -3,7 +3,7 @@
 `openapi.py` reads the same description, so that what is documented is what is done.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import getdoc
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from arqsvc.api.audit import audited
 from arqsvc.api.bodies import BODY_LIMIT_BYTES, check_is_json, check_storable
 from arqsvc.api.gate import authenticate, headers_of
+from arqsvc.api.headers import QUOTA, REPLAYED
 from arqsvc.api.idempotency import HEADER, once
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.problems import escaped, fault
@@ -35,6 +36,8 @@ TAG = "tag."
 STREAM = "text/event-stream"
 PRIVATE = "private, no-cache"
 """How long what a key may see is kept on the way, unless the answer says more: by nobody else, and not unasked."""
+MAY_KEEP = frozenset({"POST", "PATCH"})
+"""Methods that take an `Idempotency-Key`, unless their operation does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,15 @@ class Operation:
     """What the caller's key must have; None where any key will do."""
     handler: Handler
     answers: Answers
-    body: type[BaseModel] | str | None = None
-    """The type of the JSON body, or the media type of another body."""
+    body: type[BaseModel] | Mapping[str, Any] | None = None
+    """The type of the JSON body; or by media type the JSON Schema of another body."""
     body_needed: bool = True
     query: type[BaseModel] | None = None
     """The parameters of the query; others are refused."""
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Request headers that it heeds, each with a JSON Schema that has a description."""
+    tells: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """By status, the response headers that it sends of its own; `headers.py` describes each."""
     public: bool = False
     """Whether it needs no key."""
     errors: tuple[int, ...] = ()
@@ -98,16 +103,19 @@ class Operation:
         self._check(request)
         if isinstance(self.body, type):
             check_is_json(request)
-        if HEADER in request.headers and self.method in {"POST", "PATCH"}:
-            if not self.keeps:
-                raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
+        if HEADER in request.headers and self.method in MAY_KEEP:
             return await once(request, caller, self.body_limit_bytes, lambda: self._do(request, caller))
         return await self._do(request, caller)
 
     @property
     def keeps(self) -> bool:
         """Whether it takes an `Idempotency-Key`."""
-        return self.repeatable and self.method in {"POST", "PATCH"} and not isinstance(self.body, str)
+        return self.repeatable and self.method in MAY_KEEP and not isinstance(self.body, Mapping)
+
+    def headers_with(self, status: int) -> Sequence[str]:
+        """Return the names of the headers that an answer of its own with this status may have."""
+        replayed = (REPLAYED,) if self.keeps and status < 300 else ()
+        return (*self.tells.get(status, ()), *replayed, *(() if self.public else QUOTA))
 
     async def _do(self, request: Request, caller: Caller) -> Response:
         if self.audited and self.method != "GET":
@@ -120,7 +128,9 @@ class Operation:
         return answer
 
     def _check(self, request: Request) -> None:
-        """Refuse a path and a query that it cannot take, before anything is done with them."""
+        """Refuse a path, a query and a key that it cannot take, before anything is done with them."""
+        if HEADER in request.headers and self.method in MAY_KEEP and not self.keeps:
+            raise fault(f"/{HEADER}", f"{self.name} takes none: its body is a file, or its answer a secret.")
         if any("\0" in part for part in request.path_params.values()):
             raise NotFound("The path holds the character U+0000, which is in no id and no name.")
         given = request.query_params.multi_items()
@@ -139,6 +149,8 @@ class Operation:
         fields = self.query.model_fields if self.query else {}
         known = {field.alias or name for name, field in fields.items()}
         by_tag = TAG if "tags" in known else ()
+        if by_tag:
+            known = {f"{TAG}NAME" if name == "tags" else name for name in known}
         if unknown := [name for name in request.query_params if name not in known and not name.startswith(by_tag)]:
             has = f"It takes: {', '.join(sorted(known))}." if known else "It takes none."
             raise InvalidParams(

@@ -1,13 +1,13 @@
 """Errors -> application/problem+json (RFC 9457), and the page that says what a problem's `type` means."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from inspect import getdoc
 from math import ceil
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -22,6 +22,12 @@ TRACE_ID = "arqsvc.trace_id"
 """Where the scope of a request has the id of its trace, if it has one."""
 REFUSAL = "arqsvc.refusal"
 """Where the scope of a request has what makes an answer of a problem, where its clients expect another than ours."""
+OF_HTTP = {
+    HTTPStatus.METHOD_NOT_ALLOWED: "The path has other methods; the header `Allow` names them.",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The file has no bytes in this `Range`; `Content-Range` says how many "
+    "it has.",
+}
+"""What HTTP itself has a word for, and no error of ours; `type` is `about:blank`."""
 INTERNAL_DETAIL = "Something went wrong here, not with your request. The operator finds the cause in the log."
 
 
@@ -31,12 +37,20 @@ class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
 
-def invalid(error: ValidationError, *, at: str = "") -> InvalidParams:
-    """Return pydantic's faults as one error, each with a JSON Pointer below `at`."""
+def invalid(error: ValidationError, *, at: str = "", model: type[BaseModel] | None = None) -> InvalidParams:
+    """Return pydantic's faults as one error, each with a JSON Pointer below `at`.
+
+    Args:
+        error: what pydantic says.
+        at: where what it looked at stands in the body.
+        model: what that was to be; of a member that is none, the error names those that there are.
+    """
     faults = [
         {
             "pointer": at + "".join(f"/{escaped(part)}" for part in fault["loc"]),
-            "detail": fault["msg"].removeprefix("Value error, "),
+            "detail": _no_member(model, fault["loc"][:-1])
+            if fault["type"] == "extra_forbidden"
+            else fault["msg"].removeprefix("Value error, "),
         }
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     ]
@@ -45,9 +59,30 @@ def invalid(error: ValidationError, *, at: str = "") -> InvalidParams:
     return InvalidParams(f"{first['pointer'] or '/'}: {first['detail'].rstrip('.')}{more}.", errors=faults)
 
 
+def _no_member(model: type[BaseModel] | None, path: Sequence[int | str]) -> str:
+    """Return what to say of a member that the object at this path has not; names those that it has, if it is known."""
+    known = [model] if model else []
+    for part in path:
+        fields = known[0].model_fields if len(known) == 1 else {}
+        if inner := [field for name, field in fields.items() if part in {name, field.alias}]:
+            known = _models(inner[0].annotation)
+    if len(known) != 1:
+        return "is no member here"
+    names = (field.alias or name for name, field in known[0].model_fields.items())
+    return f"is no member here; there are: {', '.join(names)}"
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the types of objects in an annotation, such as that of the items of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for each in get_args(annotation) for model in _models(each)]
+
+
 def fault(pointer: str, detail: str) -> InvalidParams:
-    """Return one fault of a request as an error."""
-    return InvalidParams(f"{pointer}: {detail}", errors=[{"pointer": pointer, "detail": detail}])
+    """Return one fault of a request as an error; an empty pointer is for the whole body."""
+    told = f"{pointer}: {detail}" if pointer else f"{detail[0].upper()}{detail[1:]}"
+    return InvalidParams(told, errors=[{"pointer": pointer, "detail": detail}])
 
 
 def escaped(part: str | int) -> str:
@@ -79,10 +114,15 @@ async def on_http_exception(request: Request | WebSocket, error: Exception) -> R
         "type": "about:blank",
         "title": phrase,
         "status": error.status_code,
-        "code": phrase.lower().replace(" ", "_"),
+        "code": code_of(error.status_code),
         "detail": f"{_method(request)} {request.url.path}: {error.detail or phrase}.",
     }
     return _answer(request, problem, dict(error.headers or {}))
+
+
+def code_of(status: int) -> str:
+    """Return the code of a problem that says no more than its status."""
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")
 
 
 async def on_unavailable(request: Request | WebSocket, error: Exception) -> Response:

@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from arqsvc import __version__
 from arqsvc.api.bodies import id_in, query_as
-from arqsvc.api.etag import known, tag_of, tagged
+from arqsvc.api.etag import IF_NONE_MATCH, known, tag_of, tagged
+from arqsvc.api.headers import KEPT
 from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job, no_job
 from arqsvc.api.keys import Caller, Scope
@@ -66,7 +67,10 @@ def filter_as(cls: type[F], request: Request) -> F:
     return wanted
 
 
-@operation("jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage, 304: None}, query=Listing)
+@operation(
+    "jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage, 304: None}, query=Listing,
+    headers=IF_NONE_MATCH, tells={200: (*KEPT, "Link"), 304: KEPT},
+)  # fmt: skip
 async def list_jobs(request: Request, caller: Caller) -> Response:
     """List jobs by a filter, the newest first unless asked otherwise.
 
@@ -106,7 +110,10 @@ async def count(request: Request, caller: Caller) -> Response:
     )  # fmt: skip
 
 
-@operation("jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job, 304: None}, query=Wait, errors=(404,))
+@operation(
+    "jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job, 304: None}, query=Wait, errors=(404,),
+    headers=IF_NONE_MATCH, tells={200: KEPT, 304: KEPT},
+)  # fmt: skip
 async def show(request: Request, caller: Caller) -> Response:
     """Return a job as it stands, with its attempts and files; why it waits, and how long yet.
 

@@ -25,7 +25,8 @@ class Token(BaseModel):
 
 
 @operation(
-    "session.open", "POST", "/session", None, {200: Key}, body=Token, errors=(401, 421,), public=True, repeatable=False
+    "session.open", "POST", "/session", None, {200: Key}, body=Token, errors=(401, 403, 421, 429), public=True,
+    repeatable=False, tells={200: ("Cache-Control",)},
 )  # fmt: skip
 async def open_session(request: Request, caller: Caller) -> Response:
     """Log a browser in: the token of a one-time link is used up, and a cookie is set that lasts 30 days."""
@@ -51,7 +52,7 @@ async def open_session(request: Request, caller: Caller) -> Response:
     return answer
 
 
-@operation("session.show", "GET", "/session", None, {200: Key})
+@operation("session.show", "GET", "/session", None, {200: Key}, tells={200: ("Cache-Control",)})
 async def show_session(request: Request, caller: Caller) -> Response:
     """Return who is logged in: the session, or the key that was sent."""
     return reply(shown_key(await KeyRecord.get(id=caller.id)), headers={"Cache-Control": "no-store"})

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 
+from arqsvc.api.headers import HEADERS
 from arqsvc.errors import Forbidden, Misdirected
 from arqsvc.settings import Settings
 
@@ -18,8 +19,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ANY = "*"
 SENT = ["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
         "Prefer", "Range"]  # fmt: skip
-SHOWN = ["Content-Disposition", "ETag", "Idempotent-Replayed", "Link", "Location", "Preference-Applied", "RateLimit",
-         "RateLimit-Policy", "Repr-Digest", "Retry-After"]  # fmt: skip
 
 
 class Sites:
@@ -80,7 +79,7 @@ def cors(settings: Settings) -> list[Middleware]:
     return [
         Middleware(
             CORSMiddleware, allow_origins=settings.origins, allow_credentials=False, allow_headers=SENT,
-            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], expose_headers=SHOWN, max_age=600,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], expose_headers=list(HEADERS), max_age=600,
         )
     ]  # fmt: skip
 

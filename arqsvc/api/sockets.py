@@ -201,4 +201,4 @@ def place_of(text: str | None, newest: int, pointer: str = "/after") -> EventId:
 
 
 def _parsed(text: str | None) -> Message:
-    return fitted(Message, json_in(text or ""))
+    return fitted(Message, json_in(text or "", what="the message"))

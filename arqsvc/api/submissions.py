@@ -120,13 +120,14 @@ async def checked(
 
     Raises:
         InvalidParams: something is wrong with it; each fault with a JSON Pointer.
+        AddressRefused: its webhook is not to be told; with a JSON Pointer.
     """
     params = fitting(kind, said, queues, at=at)
     for name in file_fields(kind):
         if (file := getattr(params, name)) is not None:
             await _check_file(file, caller, f"{at}/params/{name}")
     if said.webhook:
-        await check_address(request, said.webhook.url, f"{at}/webhook/url")
+        await check_address(request, said.webhook.url, f"{at}/webhook{said.webhook.below}")
     return params
 
 

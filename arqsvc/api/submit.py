@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arqsvc.api.bodies import body_as
+from arqsvc.api.headers import DEDUPLICATED, SUBMITTED
 from arqsvc.api.held import of
 from arqsvc.api.idempotency import job_ids
 from arqsvc.api.keys import Caller, Scope
@@ -24,13 +25,12 @@ from arqsvc.jobs.new import NewJob
 from arqsvc.jobs.record import FINAL, JobRecord
 from arqsvc.jobs.waiting import needs_of
 
-DEDUPLICATED = "X-Deduplicated"
 PREFER = {"type": "string", "description": "`wait=10` waits so many seconds for the job's end, 60 at most."}
 
 
 @operation(
     "jobs.submit", "POST", "/jobs/{kind}", Scope.SUBMIT, {200: Submitted, 202: Submitted}, body=Submission,
-    audited=False, errors=(404, 409, 413), headers={"Prefer": PREFER},
+    audited=False, errors=(404, 409, 413), headers={"Prefer": PREFER}, tells={200: SUBMITTED, 202: SUBMITTED},
 )  # fmt: skip
 async def submit(request: Request, caller: Caller) -> Response:
     """Submit a job: it is validated, written and queued; once this has answered, it is not lost any more.

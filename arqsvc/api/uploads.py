@@ -48,19 +48,21 @@ class Upload:
         Raises:
             TooLarge: it is over the limit.
             FilesQuota: it is more than its project may add.
-            InvalidParams: the form is malformed, or holds no file or two; or the client went away in the middle.
+            InvalidParams: the form is malformed, or holds no file or two; or the file is empty; or the client went
+                away in the middle.
         """
+        empty = True
         try:
-            if self._boundary is None:
-                async for chunk in self._body(self._most_bytes):
-                    yield chunk
-            else:
-                async for chunk in self._file_of_form(self._boundary):
-                    yield chunk
+            boundary = self._boundary
+            async for chunk in self._body(self._most_bytes) if boundary is None else self._file_of_form(boundary):
+                empty = empty and not chunk
+                yield chunk
         except FormParserError as error:
             raise fault("", f"the multipart form is malformed: {error}") from error
         except ClientDisconnect as error:
             raise InvalidParams("The connection ended before the whole file had come. Send it again.") from error
+        if empty:
+            raise fault("", "the file is empty. Send its bytes as the body, or as the one file of a multipart form.")
         self.name = self.name or DEFAULT_NAME
 
     async def _file_of_form(self, boundary: bytes) -> AsyncIterator[bytes]:

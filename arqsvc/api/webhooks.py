@@ -19,6 +19,7 @@ from arqsvc.api.records import newest, own
 from arqsvc.api.webhook_sender import message
 from arqsvc.contract import Delivery, DeliveryPage, NewWebhook, Webhook, WebhookList, WebhookSecret
 from arqsvc.errors import Conflict, NotFound
+from arqsvc.infra.db import rows, transaction
 from arqsvc.jobs import deliveries
 from arqsvc.jobs.webhooks import (
     ENDS,
@@ -37,6 +38,7 @@ PAGE, LARGEST_PAGE = 50, 500
 DAY_S = 86_400
 NO_STORE = {"Cache-Control": "no-store"}
 """With answers that hold a secret."""
+TOLD = tuple(NO_STORE)
 
 
 class WantedWebhook(BaseModel):
@@ -45,7 +47,7 @@ class WantedWebhook(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     url: WebhookUrl
-    """An address by http or https."""
+    """An address by http or https; a public one, unless `ARQSVC_WEBHOOK_PRIVATE` allows others."""
     types: EventTypes = list(ENDS)
     """What it is told; unless given, the ends."""
 
@@ -86,22 +88,40 @@ async def list_webhooks(request: Request, caller: Caller) -> Response:
 
 @operation(
     "webhooks.create", "POST", "/webhooks", Scope.SUBMIT, {201: NewWebhook}, body=WantedWebhook, repeatable=False,
-    errors=(409, 413),
-    examples={"the ends of all jobs": {"url": "https://93.184.215.14/hooks/arqsvc", "types": list(ENDS)}},
+    errors=(409,), tells={201: ("Location", *TOLD)},
+    examples={"the ends of all jobs": {"url": "https://example.org/hooks/arqsvc", "types": list(ENDS)}},
 )  # fmt: skip
 async def create(request: Request, caller: Caller) -> Response:
-    """Have an address told what happens to the project's jobs. Its secret is in this answer only."""
+    """Have an address told what happens to the project's jobs. Its secret is in this answer only.
+
+    409 where a webhook tells the same address of one of these types already: `webhook` is its id. Who has lost the
+    answer that held its secret rotates that. 409 as well for more than 20 webhooks of a project.
+    """
     wanted = await body_as(WantedWebhook, request)
     await check_address(request, wanted.url, "/url")
-    if await WebhookRecord.filter(project=caller.project).count() >= MOST:
-        raise Conflict(f"The project has {MOST} webhooks, which is the limit. Delete one, or change one.", limit=MOST)
-    made = await WebhookRecord.create(
-        id=uuid7(), project=caller.project, url=wanted.url, types=_once(wanted.types), secret=new_secret(),
-        created_at=datetime.now(UTC),
-    )  # fmt: skip
+    async with transaction():
+        await rows("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [f"webhooks {caller.project}"])
+        made = await _made(wanted, caller)
     request.state.audit = {"webhook": str(made.id), **_told(url=made.url, types=made.types)}
     headers = {"Location": f"/api/v1/webhooks/{made.id}", **NO_STORE}
     return reply(NewWebhook(**_facts(made), secret=made.secret), 201, headers)
+
+
+async def _made(wanted: WantedWebhook, caller: Caller) -> WebhookRecord:
+    """Return a new webhook, unless there is one like it, or there are too many; nobody else makes one meanwhile."""
+    there = await WebhookRecord.filter(project=caller.project)
+    if twice := next((one for one in there if one.url == wanted.url and {*one.types} & {*wanted.types}), None):
+        raise Conflict(
+            f"The webhook {twice.id} tells this address of {', '.join(twice.types)} already, and each would be told "
+            f"twice. Change that one, or POST /api/v1/webhooks/{twice.id}/rotate where its secret is lost.",
+            webhook=str(twice.id),
+        )
+    if len(there) >= MOST:
+        raise Conflict(f"The project has {MOST} webhooks, which is the limit. Delete one, or change one.", limit=MOST)
+    return await WebhookRecord.create(
+        id=uuid7(), project=caller.project, url=wanted.url, types=_once(wanted.types), secret=new_secret(),
+        created_at=datetime.now(UTC),
+    )  # fmt: skip
 
 
 @operation("webhooks.show", "GET", "/webhooks/{id}", Scope.SUBMIT, {200: Webhook}, errors=(404,))
@@ -138,7 +158,7 @@ async def delete(request: Request, caller: Caller) -> Response:
 
 @operation(
     "webhooks.rotate", "POST", "/webhooks/{id}/rotate", Scope.SUBMIT, {200: NewWebhook}, repeatable=False,
-    body=Rotation, body_needed=False, errors=(404, 413),
+    body=Rotation, body_needed=False, errors=(404, 413), tells={200: TOLD},
 )  # fmt: skip
 async def rotate(request: Request, caller: Caller) -> Response:
     """Give a webhook a new secret, which is in this answer only; the old one signs as well for a day, or as given."""
@@ -199,7 +219,7 @@ async def redeliver(request: Request, caller: Caller) -> Response:
     return await _sent(request, found.id)
 
 
-@operation("webhooks.secret", "GET", "/webhooks/secret", Scope.SUBMIT, {200: WebhookSecret})
+@operation("webhooks.secret", "GET", "/webhooks/secret", Scope.SUBMIT, {200: WebhookSecret}, tells={200: TOLD})
 async def secret(request: Request, caller: Caller) -> Response:
     """Return what signs for the webhooks that jobs carry themselves; one secret a project."""
     return await _secret(caller)
@@ -207,7 +227,7 @@ async def secret(request: Request, caller: Caller) -> Response:
 
 @operation(
     "webhooks.rotate_secret", "POST", "/webhooks/secret/rotate", Scope.SUBMIT, {200: WebhookSecret}, repeatable=False,
-    body=Rotation, body_needed=False, errors=(413,),
+    body=Rotation, body_needed=False, errors=(413,), tells={200: TOLD},
 )  # fmt: skip
 async def rotate_secret(request: Request, caller: Caller) -> Response:
     """Make a new secret for the webhooks that jobs carry; the old one signs as well for a day, or as given."""

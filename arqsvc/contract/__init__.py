@@ -4,7 +4,7 @@ Members may be added in later versions; a reader ignores those that it does not 
 """
 
 from arqsvc.contract.answer import Answer, Fault, Health, Problem
-from arqsvc.contract.events import DeletedEvent, Deletion, Event, Notice, ProgressEvent, StateChange, StateEvent, Ticket
+from arqsvc.contract.events import DeletedEvent, ErrorEvent, Event, ProgressEvent, StateEvent, StreamEvent, Ticket
 from arqsvc.contract.jobs import (
     Attempt,
     AttemptList,
@@ -41,6 +41,7 @@ from arqsvc.contract.webhooks import (
     WebhookJob,
     WebhookList,
     WebhookMessage,
+    WebhookPing,
     WebhookSecret,
 )
 from arqsvc.contract.workers import Worker, WorkerList, WorkerTold
@@ -53,10 +54,10 @@ __all__ = [
     "BatchItem",
     "Count",
     "DeletedEvent",
-    "Deletion",
     "Delivery",
     "DeliveryPage",
     "DeliveryTry",
+    "ErrorEvent",
     "Event",
     "EventType",
     "Fault",
@@ -82,7 +83,6 @@ __all__ = [
     "Need",
     "NewKey",
     "NewWebhook",
-    "Notice",
     "Problem",
     "Progress",
     "ProgressEvent",
@@ -96,8 +96,8 @@ __all__ = [
     "Scaling",
     "ScalingList",
     "Spread",
-    "StateChange",
     "StateEvent",
+    "StreamEvent",
     "Submitted",
     "Ticket",
     "Waiting",
@@ -106,6 +106,7 @@ __all__ = [
     "WebhookJob",
     "WebhookList",
     "WebhookMessage",
+    "WebhookPing",
     "WebhookSecret",
     "Worker",
     "WorkerList",

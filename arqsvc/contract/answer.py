@@ -26,7 +26,7 @@ class Problem(Answer):
     title: str
     status: int
     code: str
-    """A stable word for a program."""
+    """A stable word for a program; the description of the API lists all, under Errors."""
     detail: str
     """One or two sentences for a person: the value, the limit, the next step."""
     instance: str | None = None

@@ -1,45 +1,39 @@
-"""What happens to jobs, as streams tell it."""
+"""What happens to jobs, as streams tell it: each message is one of `StreamEvent`, on every transport."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from arqsvc.contract.answer import Answer
+from pydantic import BeforeValidator, Field, RootModel
+
+from arqsvc.contract.answer import Answer, Problem
 from arqsvc.contract.jobs import JobState, Progress
 
+Tags = Annotated[dict[str, str], BeforeValidator(lambda given: given or {})]
+"""An older service writes null where there are none."""
 
-class Event(Answer):
-    """One thing that happened to a job, the same on every transport."""
+
+class OfJob(Answer):
+    """One thing that happened to a job."""
 
     id: str
-    """Its place in the job's story, such as `3` or `3.17`."""
-    type: Literal["state", "progress", "deleted"]
-    """`deleted` is told on streams of all jobs alone, to those who follow then."""
+    """Where in the story of its job it stands, such as `3` or `3.17`. On the stream of one job, `Last-Event-ID` and
+    `after` take it; on that of all jobs they take `cursor`."""
+    type: str
     job_id: UUID
     kind: str
     queue: str
-    tags: dict[str, str] | None
+    tags: Tags
     ts: datetime
     cursor: str | None
-    """Its place among the changes of all jobs, such as `7312-40`; `progress` and `deleted` have none."""
-    data: dict[str, Any]
+    """Where among the changes of all jobs it stands, such as `7312-40`; null for progress and deletions."""
 
 
-class Notice(Answer):
-    """What a stream says of itself, in the envelope of an event."""
+class Event(OfJob):
+    """One thing that happened to a job, whatever its type."""
 
-    id: str | None
-    type: Literal["hello", "reset", "cut", "error"]
-    """`hello`: the stream begins at `cursor`. `reset`: it goes on at `cursor`; `data` is how the jobs stand: how many
-    are in each state (`counts`; 10,000 is that or more), and the newest 500 that have not ended (`jobs`). `cut`: it
-    ends, because it was not read, and goes on behind `last_id`. `error`: what a client said on a socket was refused, or
-    a stream of Server-Sent Events ends because its key is no longer good; `data` is the problem."""
-    job_id: UUID | None
-    kind: None
-    queue: None
-    tags: None
-    ts: datetime
-    cursor: str | None
+    type: Literal["state", "progress", "deleted"]
+    """`deleted` is told on streams of all jobs alone, to those who follow then."""
     data: dict[str, Any]
 
 
@@ -55,32 +49,17 @@ class StateChange(Answer):
     """A problem document, where an attempt failed."""
 
 
-class StateEvent(Answer):
+class StateEvent(OfJob):
     """A job has changed its state. No change is left out."""
 
-    id: str
-    """Where in the story of its job it stands; `Last-Event-ID` and `after` take it."""
     type: Literal["state"]
-    job_id: UUID
-    kind: str
-    queue: str
-    tags: dict[str, str] | None
-    ts: datetime
-    cursor: str | None
     data: StateChange
 
 
-class ProgressEvent(Answer):
+class ProgressEvent(OfJob):
     """A running job has come further; at most four a second within a step, the last of each step always."""
 
-    id: str
     type: Literal["progress"]
-    job_id: UUID
-    kind: str
-    queue: str
-    tags: dict[str, str] | None
-    ts: datetime
-    cursor: str | None
     data: Progress
 
 
@@ -90,18 +69,105 @@ class Deletion(Answer):
     state: JobState
 
 
-class DeletedEvent(Answer):
+class DeletedEvent(OfJob):
     """A job was deleted, and is to be shown no more. Told to those who follow all jobs then, and not again."""
 
-    id: str
     type: Literal["deleted"]
-    job_id: UUID
+    data: Deletion
+
+
+class OfStream(Answer):
+    """What a stream says of itself, in the envelope of an event of a job."""
+
+    id: str | None
+    type: str
+    job_id: UUID | None
+    kind: None
+    queue: None
+    tags: None
+    ts: datetime
+    cursor: str | None
+
+
+class Nothing(Answer):
+    """No more than the type says."""
+
+
+class HelloEvent(OfStream):
+    """The stream of all jobs begins at `cursor`, which is now."""
+
+    id: str
+    type: Literal["hello"]
+    cursor: str
+    data: Nothing
+
+
+class SnapshotJob(Answer):
+    """A job in short; an event of it whose id is not above `seq` is told in it already."""
+
+    id: UUID
     kind: str
     queue: str
-    tags: dict[str, str] | None
-    ts: datetime
-    cursor: None
-    data: Deletion
+    tags: dict[str, str]
+    state: JobState
+    reason: str | None
+    seq: int
+    attempt: int
+    created_at: datetime
+    due_at: datetime | None
+    started_at: datetime | None
+
+
+class Snapshot(Answer):
+    """How the jobs stand that a stream tells of."""
+
+    counts: dict[JobState, int]
+    """How many are in each state; 10,000 is that or more."""
+    jobs: list[SnapshotJob]
+    """The newest 500 that have not ended."""
+
+
+class ResetEvent(OfStream):
+    """The stream of all jobs goes on at `cursor`, and leaves out what came before: `data` is how the jobs stand."""
+
+    id: str
+    type: Literal["reset"]
+    cursor: str
+    data: Snapshot
+
+
+class Cut(Answer):
+    """Where a stream was cut off."""
+
+    last_id: str | None
+    """Behind which to go on; null where nothing was told."""
+    detail: str
+
+
+class CutEvent(OfStream):
+    """A stream of Server-Sent Events ends because it was not read."""
+
+    type: Literal["cut"]
+    data: Cut
+
+
+class ErrorEvent(OfStream):
+    """What a client said on a WebSocket was refused (of `job_id`, where it is of one); or a stream of Server-Sent
+    Events ends because the key that opened it is no longer good."""
+
+    type: Literal["error"]
+    data: Problem
+
+
+class StreamEvent(
+    RootModel[
+        Annotated[
+            StateEvent | ProgressEvent | DeletedEvent | HelloEvent | ResetEvent | CutEvent | ErrorEvent,
+            Field(discriminator="type"),
+        ]
+    ]
+):
+    """A message of a stream: the `data` of a Server-Sent Event, or a text of a WebSocket. Types may be added."""
 
 
 class Ticket(Answer):

@@ -64,15 +64,31 @@ class WebhookJob(Answer):
     created_at: datetime
     finished_at: datetime | None
     href: str
+    """Where the job is read: whole where the operator has told the service its own address (`ARQSVC_URL`); else it
+    begins with `/api/v1`, relative to the address at which you reach the service."""
 
 
 class WebhookMessage(Answer):
-    """What is sent to a webhook; a `ping` has the webhook's `id` alone as its data."""
+    """What a webhook is told of a job."""
 
     type: EventType
     timestamp: datetime
     """When it happened."""
     data: WebhookJob
+
+
+class Pinged(Answer):
+    """The webhook itself."""
+
+    id: UUID
+
+
+class WebhookPing(Answer):
+    """What `POST /webhooks/{id}/ping` has sent to a webhook."""
+
+    type: Literal["ping"]
+    timestamp: datetime
+    data: Pinged
 
 
 class DeliveryTry(Answer):

@@ -132,7 +132,7 @@ class Event:
             "job_id": str(self.job_id) if self.job_id else None,
             "kind": about.kind if about else None,
             "queue": about.queue if about else None,
-            "tags": about.tags if about else None,
+            "tags": dict(about.tags or {}) if about else None,
             "ts": rfc3339(self.ts),
             "cursor": str(self.cursor) if self.cursor else None,
             "data": dict(self.data),

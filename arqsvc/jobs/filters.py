@@ -103,7 +103,7 @@ class Filter(BaseModel):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return what a query may hold: the names of the parameters."""
-        return tuple(f"{TAG}<name>" if name == "tags" else name for name in cls.model_fields)
+        return tuple(f"{TAG}NAME" if name == "tags" else name for name in cls.model_fields)
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> Self:

@@ -70,4 +70,4 @@ async def snapshot(wanted: Wanted) -> dict[str, Any]:
 def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job in short; an event of it with an id up to `seq` is told in it already."""
     times = {name: rfc3339(row[name]) for name in ("created_at", "due_at", "started_at")}
-    return {**row, **times, "id": str(row["id"]), "tags": json.loads(row["tags"]) if row["tags"] else None}
+    return {**row, **times, "id": str(row["id"]), "tags": json.loads(row["tags"]) if row["tags"] else {}}

@@ -5,9 +5,9 @@ of it is `deliveries.py`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from tortoise import fields
 from tortoise.indexes import Index, PartialIndex
 from tortoise.models import Model
@@ -27,8 +27,11 @@ class JobWebhook(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    below: ClassVar[str] = "/url"
+    """Where in what was given the address stands, as a JSON Pointer."""
+
     url: WebhookUrl
-    """An address by http or https."""
+    """An address by http or https; a public one, unless `ARQSVC_WEBHOOK_PRIVATE` allows others."""
     types: EventTypes = list(ENDS)
     """What it wants to be told; unless given, the ends."""
 
@@ -37,8 +40,17 @@ class JobWebhook(BaseModel):
         return {"url": self.url, "types": list(dict.fromkeys(self.types))}
 
 
+class _AddressAlone(JobWebhook):
+    below: ClassVar[str] = ""
+
+
 def _whole(given: Any) -> Any:
-    return {"url": given} if isinstance(given, str) else given
+    if not isinstance(given, str):
+        return given
+    try:
+        return _AddressAlone(url=given)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"]) from error
 
 
 GivenWebhook = Annotated[JobWebhook, BeforeValidator(_whole, json_schema_input_type=JobWebhook | WebhookUrl)]

@@ -85,5 +85,5 @@ async def test_no_more_is_read_than_a_batch_may_have(monkeypatch: pytest.MonkeyP
 async def test_what_is_no_json_is_said_where_it_stands() -> None:
     for wrong in ("[1 2]", "tru", '"\\x"', "[1,]", "{1: 2}", '"\n"', "nan"):
         text = '{"jobs": [' + "3, " * 100 + wrong + ", 3" * 100 + "]}"
-        with pytest.raises(InvalidParams, match=r"the body is not JSON: .*char 3[01]\d"):
+        with pytest.raises(InvalidParams, match=r"The body is not JSON: .*char 3[01]\d"):
             await read_batch(text.encode(), Turns())

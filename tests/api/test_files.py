@@ -68,6 +68,9 @@ async def test_a_form_without_a_file_or_with_two_is_refused(api: Service) -> Non
     assert (await api.http.post("/files", files={"note": (None, b"x")})).status_code == 422
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
     assert (await api.http.post("/files", content=b"rubbish", headers=broken)).status_code == 422
+    for empty in (await api.http.post("/files?name=a"), await api.http.post("/files", files={"file": ("a", b"")})):
+        assert empty.status_code == 422
+        assert empty.json()["detail"].startswith("The file is empty.")
     assert incoming(api) == []
 
 

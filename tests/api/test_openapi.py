@@ -1,8 +1,9 @@
 """/openapi.json: whole, valid, true to the routes; and what the API refuses because it is not said there."""
 
 import re
+import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import httpx
 import jsonschema_rs
@@ -13,8 +14,14 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from arqsvc.api import wes
 from arqsvc.api.app import OPERATIONS, create_app
+from arqsvc.api.headers import HEADERS
 from arqsvc.api.openapi import document
+from arqsvc.api.operation import STREAM
+from arqsvc.api.problems import error_types
+from arqsvc.contract import EventType
+from arqsvc.errors import BadSignature, CannotStart, StateInUse
 from arqsvc.families import load_params
+from arqsvc.jobs.events import Event
 from arqsvc.settings import Settings
 from tests.flow.kinds import PARAMS
 from tests.service import Service
@@ -102,6 +109,82 @@ def members(schema: Any) -> Iterator[str]:
         yield from schema["properties"]
 
 
+def test_every_code_of_a_problem_is_listed_with_its_status() -> None:
+    untold = {CannotStart.code, StateInUse.code, BadSignature.code}
+    told_of = [error for error in error_types() if error.__module__ == "arqsvc.errors" and error.code not in untold]
+    wanted = {(error.code, error.status) for error in told_of}
+    wanted |= {("method_not_allowed", 405), ("requested_range_not_satisfiable", 416)}
+    told = re.findall(r"^- `(\w+)` \((\d+)\): \w", API["info"]["description"], re.MULTILINE)
+    assert {(code, int(status)) for code, status in told} == wanted
+    of_429 = API["components"]["responses"]["Problem429"]["description"]
+    assert re.findall(r"- `(\w+)`", of_429) == ["rate_limited", "quota_exceeded"]
+
+
+def test_streams_and_webhooks_are_described_each_with_its_own_messages() -> None:
+    assert set(API["webhooks"]) == {*get_args(EventType), "ping"}
+    types = set(SCHEMAS["StreamEvent"]["discriminator"]["mapping"])
+    assert types == set(get_args(get_type_hints(Event)["type"]))
+    for name in ("jobs.events", "events.follow"):
+        answers = OPERATION[name]["responses"]
+        assert answers["200"]["content"][STREAM]["schema"]["$ref"] == "#/components/schemas/StreamEvent"
+        assert "101" in answers
+
+
+def test_what_takes_no_idempotency_key_is_named() -> None:
+    said = API["info"]["description"].partition("These take no such key")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^- `(\w+) (\S+)`$", said, re.MULTILINE))
+    assert named == {(one.method, one.path) for one in OPERATIONS if one.method in {"POST", "PATCH"} and not one.keeps}
+    assert ("POST", "/webhooks") in named
+    assert "{" not in re.sub(r"`[^`]*`|```.*?```", "", API["info"]["description"], flags=re.DOTALL)
+
+
+def described(request: httpx.Request, status: int) -> dict[str, Any]:
+    """Return what the document says of an answer to a request: the operation's id, and the answer."""
+    path = request.url.path.removeprefix("/api/v1")
+    templates = sorted(API["paths"], key=lambda template: template.count("{"))
+    (template, *_) = [each for each in templates if re.fullmatch(re.sub("{[^}]+}", "[^/]+", each), path)]
+    one = API["paths"][template][request.method.lower()]
+    told = one["responses"][str(status)]
+    name = told.get("$ref", "").rpartition("/")[2]
+    return {"id": one["operationId"], **(API["components"]["responses"][name] if name else told)}
+
+
+async def test_every_header_that_comes_is_described_for_its_operation(api: Service) -> None:
+    seen = set[str]()
+
+    async def look(answer: httpx.Response) -> None:
+        told = described(answer.request, answer.status_code)
+        came = {name for name in HEADERS if name in answer.headers}
+        assert came <= told.get("headers", {}).keys(), (told["id"], answer.status_code)
+        seen.update(came)
+
+    api.http.event_hooks["response"].append(look)
+    say = {"params": {"text": "x"}, "dedupe": {"key": "one"}}
+    for key in ("a", "a", "b"):
+        job = (await api.http.post("/jobs/test.say", json=say, headers={"Idempotency-Key": key})).json()["id"]
+    await api.http.post("/jobs/test.say", json=say, headers={"Prefer": "wait=0"})
+    await api.http.post(f"/jobs/{job}/rerun", headers={"Prefer": "wait=0"})
+    for path in ("", "?limit=1", f"/{job}", "/none", f"/{job}/logs", f"/{job}/files", "?limit=many"):
+        await api.http.get(f"/jobs{path}")
+    listed = await api.http.get("/jobs")
+    await api.http.get("/jobs", headers={"If-None-Match": listed.headers["etag"]})
+    for verb in ("cancel", "cancel", "retry", "pin"):
+        await api.http.post(f"/jobs/{job}/{verb}")
+    file = (await api.http.post("/files?name=a.txt", content=b"0123456789")).json()["id"]
+    whole = await api.http.get(f"/files/{file}")
+    for asked in ({"Range": "bytes=2-3"}, {"Range": "bytes=20-"}, {"If-None-Match": whole.headers["etag"]}):
+        await api.http.get(f"/files/{file}", headers=asked)
+    hook = (await api.http.post("/webhooks", json={"url": "https://93.184.215.14/"})).json()["id"]
+    for path in (f"/webhooks/{hook}/rotate", "/webhooks/secret/rotate", "/tickets"):
+        await api.http.post(path)
+    for path in ("/webhooks/secret", "/session", "/kinds", "/livez"):
+        await api.http.get(path)
+    async with api.http.stream("GET", "/events"):
+        pass
+    await api.http.get("/jobs", headers={"Authorization": "Bearer none"})
+    assert seen == set(HEADERS) - {"Retry-After"}
+
+
 async def test_anybody_may_read_it_and_a_reader_that_has_it_is_told_so(api: Service) -> None:
     async with httpx.AsyncClient(
         base_url=str(api.http.base_url.copy_with(path="/")), trust_env=False, timeout=60
@@ -115,7 +198,14 @@ async def test_anybody_may_read_it_and_a_reader_that_has_it_is_told_so(api: Serv
         assert (head.headers["etag"], head.content) == (first.headers["etag"], b"")
 
 
-async def test_every_example_is_accepted_and_its_answer_is_as_described(api: Service) -> None:
+async def test_every_example_is_accepted_and_its_answer_is_as_described(
+    api: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_up(host: str, *asked: Any, **how: Any) -> Any:
+        return look_up("93.184.215.14" if host == "example.org" else host, *asked, **how)
+
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     tried = set()
     for path, methods in API["paths"].items():
         for method, one in methods.items():
@@ -132,7 +222,7 @@ async def test_every_example_is_accepted_and_its_answer_is_as_described(api: Ser
                 told = documented["content"]["application/json"]["schema"]
                 jsonschema_rs.validate(schema(told), answer.json())
                 tried.add(one["operationId"])
-    assert tried >= {"jobs.cancel", "jobs.bulk", "queues.purge"}
+    assert tried >= {"jobs.cancel", "jobs.bulk", "queues.purge", "webhooks.create"}
 
 
 async def test_a_body_that_says_that_it_is_no_json_is_refused(api: Service) -> None:
@@ -147,6 +237,27 @@ async def test_a_body_that_says_that_it_is_no_json_is_refused(api: Service) -> N
         )
         assert answer.status_code == status, kind
         assert status != 415 or answer.json()["code"] == "unsupported_media_type"
+
+
+async def test_what_is_wrong_is_said_with_what_would_be_right(api: Service) -> None:
+    for path, body, detail in (
+        ("/jobs/test.say", "{x", "The body is not JSON: Expecting property name enclosed in double quotes: line 1"),
+        ("/jobs", "[", "The body is not JSON: "),
+        ("/jobs/test.say", '{"params": {"text": "x", "txt": 1}}', "/params/txt: is no member here; there are: text"),
+        ("/jobs:bulk", '{"action": "pin", "filter": {"sate": 1}}', "/filter/sate: is no member here; there are: state"),
+    ):  # fmt: skip
+        answer = await api.http.post(path, content=body)
+        assert (answer.status_code, answer.json()["detail"][: len(detail)]) == (422, detail)
+    listed = (await api.http.get("/jobs?stat=failed")).json()["detail"]
+    assert "tag.NAME" in listed
+    assert "tags" not in listed
+    assert "tag.NAME" in (await api.http.get("/jobs?tags=x")).json()["detail"]
+    job = (await api.http.post("/jobs/test.say", json={"params": {"text": "x"}})).json()["id"]
+    told = [(await api.http.post(f"/jobs/{job}/cancel")).json()["state"] for _ in range(2)]
+    assert told == ["cancelled", "cancelled"]
+    for path in ("/session", "/files", "/tickets"):
+        keyed = await api.http.post(path, headers={"Idempotency-Key": "a"})
+        assert (keyed.status_code, keyed.json()["errors"][0]["pointer"]) == (422, "/Idempotency-Key"), path
 
 
 @pytest.mark.parametrize("path", ["/jobs?sate=failed", "/kinds?x=1", "/queues?limit=1", "/audit?limt=3"])

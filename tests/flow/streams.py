@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from arqsvc.contract import StreamEvent
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -36,7 +38,9 @@ class Stream:
             if name:
                 fields[name] = value
             elif "data" in fields:
-                return Frame(fields.get("id"), fields["event"], json.loads(fields["data"]))
+                told = json.loads(fields["data"])
+                assert StreamEvent.model_validate(told).root.model_dump().keys() == told.keys()
+                return Frame(fields.get("id"), fields["event"], told)
             else:
                 fields = {}
         raise StopAsyncIteration

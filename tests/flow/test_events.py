@@ -9,7 +9,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from arqsvc.contract import Event
+from arqsvc.contract import Event, StreamEvent
 from tests.service import Service
 from tests.waiting import until
 
@@ -50,6 +50,8 @@ async def test_a_live_follower_sees_every_state_and_every_step_in_order(service:
     assert steps(events) == ["first", "second", "third"]
     assert all(one < next_ for one, next_ in pairwise(numbers(events)))
     assert all(set(event) == set(Event.model_fields) for event in events)
+    assert [StreamEvent.model_validate(event).root.type for event in events] == [event["type"] for event in events]
+    assert all(event["tags"] == {} for event in events)
     progress = [event["data"] for event in events if event["type"] == "progress"]
     assert progress[-1] == {"step": "third", "done": 149, "total": 150, "unit": "pieces", "fraction": 149 / 150}
     assert len(progress) < 30

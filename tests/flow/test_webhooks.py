@@ -1,5 +1,6 @@
 """Webhooks: what is told to whom, signed how; what happens where a receiver fails, hangs, leaves or lies."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from uuid6 import uuid7
 
 from arqsvc.api.keys import KeyKind, Scope, create_secret
 from arqsvc.api.webhook_sender import AT_ONCE, KEPT
-from arqsvc.contract import WebhookJob, WebhookMessage
+from arqsvc.contract import WebhookJob, WebhookMessage, WebhookPing
 from arqsvc.errors import BadSignature
 from arqsvc.infra.db import open_db
 from arqsvc.jobs import ledger, new
@@ -126,6 +127,15 @@ async def test_the_ends_of_jobs_are_told_once_and_signed_to_the_project_that_the
         assert (receiver.types, others.got) == ({"job.succeeded": 1, "job.failed": 1}, [])
 
 
+async def test_a_webhook_that_is_made_twice_is_refused_the_second_time(api: Service, receiver: Receiver) -> None:
+    made = await hook(api, receiver)
+    again = await answered(api.http, "POST", "/webhooks", 409, json={"url": receiver.url, "types": ["job.failed"]})
+    assert (again["webhook"], made["id"] in again["detail"]) == (made["id"], True)
+    wish = {"url": receiver.url, "types": ["job.queued"]}
+    together = await asyncio.gather(*(api.http.post("/webhooks", json=wish) for _ in range(4)))
+    assert sorted(answer.status_code for answer in together) == [201, 409, 409, 409]
+
+
 async def test_a_receiver_that_is_away_is_told_later_under_the_same_id(api: Service) -> None:
     async with receiving() as gone:
         await hook(api, gone)
@@ -187,7 +197,7 @@ async def test_a_new_secret_and_for_a_time_the_old_one_sign(api: Service, receiv
     (ping,) = await receiver.messages(1)
     assert (ping.type, ping.id, len(ping.headers["webhook-signature"].split())) == ("ping", sent["id"], 2)
     for secret in (made["secret"], turned["secret"]):
-        assert ping.verified(secret)["data"] == {"id": made["id"]}
+        assert WebhookPing.model_validate(ping.verified(secret)).model_dump(mode="json")["data"] == {"id": made["id"]}
     last = await answered(api.http, "POST", f"{path}/rotate", json={"old_valid_s": 0})
     assert last["old_secret_until"] is None
     await answered(api.http, "POST", f"{path}/ping", 202)
@@ -323,7 +333,18 @@ async def test_an_address_that_is_not_public_is_refused_when_it_is_named_and_whe
             "http://169.254.169.254/latest", "http://0/", "http://no-such-name.invalid/", "http://a:b@93.184.215.14/",
         ):  # fmt: skip
             problem = await answered(service.http, "POST", "/webhooks", 422, json={"url": url})
-            assert problem["errors"][0]["pointer"] == "/url", url
+            assert (problem["code"], problem["errors"][0]["pointer"]) == ("address_refused", "/url"), url
+        for webhook, code, pointer in (
+            (receiver.url, "address_refused", "/webhook"), ({"url": receiver.url}, "address_refused", "/webhook/url"),
+            ("ftp://93.184.215.14/", "invalid_params", "/webhook"),
+            ({"url": "ftp://93.184.215.14/"}, "invalid_params", "/webhook/url"),
+        ):  # fmt: skip
+            wish = {"params": {"text": "x"}, "webhook": webhook}
+            problem = await answered(service.http, "POST", "/jobs/test.say", 422, json=wish)
+            assert (problem["code"], problem["errors"][0]["pointer"]) == (code, pointer)
+            batch = await answered(service.http, "POST", "/jobs", json={"jobs": [{"kind": "test.say", **wish}]})
+            problem = batch["items"][0]["problem"]
+            assert (problem["code"], problem["errors"][0]["pointer"]) == (code, f"/jobs/0{pointer}")
         made = await answered(service.http, "POST", "/webhooks", 201, json={"url": "https://93.184.215.14/hook"})
         await answered(service.http, "PATCH", f"/webhooks/{made['id']}", 422, json={"url": receiver.url})
         await WebhookRecord.filter().update(url=f"http://localhost:{receiver.port}/")  # as if the name had changed

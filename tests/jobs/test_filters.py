@@ -108,7 +108,7 @@ def test_a_body_says_the_same_as_a_query() -> None:
     [
         ({"state": "done"}, "/state", "states: blocked"),
         ({"colour": "red"}, "/colour", "there are state, kind"),
-        ({"tags": "a"}, "/tags", "tag.<name>"),
+        ({"tags": "a"}, "/tags", "tag.NAME"),
         ({"tag.": "a"}, "/tag.", "at least 1"),
         ({"kind": "a,,b"}, "/kind", "match"),
         ({"kind": "a*b"}, "/kind", "match"),

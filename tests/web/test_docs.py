@@ -55,6 +55,11 @@ async def test_all_operations_can_be_read_and_found(api: Service, tmp_path: Path
         assert "POST/queues/{queue}/purge" in await tab.value(left)
         assert len(await tab.value(left)) < 5
 
+        stream = "document.getElementById('jobs.events')"
+        await tab.value(f"{stream}.querySelectorAll('.answers details').forEach((one) => {{ one.open = true; }})")
+        await tab.shows(f"{stream}.textContent.includes('ends because it was not read')")
+        await tab.shows(f"{stream}.textContent.includes('no-store')")
+
         problem = f"{article}.querySelector('.answers > li:last-child details')"
         await tab.value(f"{problem}.open = true")
         await tab.shows(f"{problem}.textContent.includes('A stable word for a program')")

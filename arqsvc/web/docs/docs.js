@@ -34,7 +34,7 @@ function show(api) {
     link(found.map((each) => [each.method, each.path, each.operation.operationId]), title);
   }
   const hooks = Object.entries(api.webhooks ?? {});
-  section("Messages", "What streams of events, and webhooks, carry.", hooks, ([name, hook]) => message(schemas, name, hook.post));
+  section("Messages", "What is sent to webhooks.", hooks, ([name, hook]) => message(schemas, name, hook.post));
   link(hooks.map(([name]) => ["", name, `on.${name}`]), "Messages");
 
   main.removeAttribute("aria-busy");
@@ -73,8 +73,11 @@ function shown(schemas, status, answer) {
   const [[media, body] = []] = Object.entries(answer.content ?? {});
   const [line, ...more] = blocks(answer.description);
   const told = () => [...more, body.schema ? schemas.tree(body.schema) : ""];
+  const headers = Object.keys(answer.headers ?? {}).map((name) => el("code", {}, name));
   return el("li", {}, el("strong", { class: status < 400 ? "good" : "" }, status), line,
-    media && (body.schema || more.length ? opening(media, told) : el("span", { class: "type" }, media)));
+    media && (body.schema || more.length ? opening(media, told) : el("span", { class: "type" }, media)),
+    headers.length > 0 && opening("headers", () => [el("ul", { class: "tree" }, headers.map((name) =>
+      el("li", {}, name, el("p", {}, inline(schemas.headers[name.textContent].description)))))]));
 }
 
 function parameters(schemas, found) {

@@ -11,6 +11,7 @@ const isNull = (schema) => schema.type === "null";
 export class Schemas {
   constructor(document) {
     this.all = document.components.schemas;
+    this.headers = document.components.headers;
   }
 
   /** Return a schema itself where it refers to another. */
@@ -62,6 +63,8 @@ export class Schemas {
 
   /** Return the members of a schema as a list, those within folded but for `params`; `asked` marks what must be there. */
   tree(schema, asked = false) {
+    const kinds = Object.entries(this.read(schema).discriminator?.mapping ?? {});
+    if (kinds.length) return el("ul", { class: "tree" }, kinds.map(([name, ref]) => this.#kind(name, { $ref: ref })));
     const whole = this.#object(schema);
     if (!whole) return el("p", { class: "type" }, this.type(schema));
     const needed = new Set(whole.required ?? []);
@@ -75,6 +78,10 @@ export class Schemas {
         this.#within(member, asked, name === "params"),
       );
     }));
+  }
+
+  #kind(name, schema) {
+    return el("li", {}, el("code", { class: "name" }, name), el("p", {}, inline(this.read(schema).description ?? "")), this.#within(schema));
   }
 
   /** Return the schema of an object, where this is one, refers to one, may be one, or lists some. */
