@@ -51,7 +51,7 @@ def _last_seen(pattern: str) -> dict[str, str]:
 
 @operation(
     "jobs.events", "GET", "/jobs/{id}/events", Scope.READ, {200: STREAM, 204: None}, query=Behind,
-    headers={"Last-Event-ID": _last_seen(EVENT_ID)}, errors=(404,), by_ticket=True, tells={200: ("Cache-Control",)},
+    headers={"Last-Event-ID": _last_seen(EVENT_ID)}, errors=(404,), by_ticket=True,
 )  # fmt: skip
 async def stream(request: Request, caller: Caller) -> Response:
     """Stream what happens to a job as Server-Sent Events, from `Last-Event-ID` or `?after=` on.
@@ -75,7 +75,7 @@ async def stream(request: Request, caller: Caller) -> Response:
 
 @operation(
     "events.follow", "GET", "/events", Scope.READ, {200: STREAM}, query=Following,
-    headers={"Last-Event-ID": _last_seen(CURSOR)}, by_ticket=True, tells={200: ("Cache-Control",)},
+    headers={"Last-Event-ID": _last_seen(CURSOR)}, by_ticket=True,
 )  # fmt: skip
 async def fleet(request: Request, caller: Caller) -> Response:
     """Stream what happens to all jobs of the project that fit a filter, in one order, as Server-Sent Events.
@@ -99,7 +99,6 @@ async def fleet(request: Request, caller: Caller) -> Response:
 
 @operation(
     "events.ticket", "POST", "/tickets", Scope.READ, {201: Ticket}, repeatable=False, audited=False,
-    tells={201: ("Cache-Control",)},
 )  # fmt: skip
 async def ticket(request: Request, caller: Caller) -> Response:
     """Make a ticket: for 60 seconds, `?ticket=` opens one event stream instead of a key, with the caller's scopes.

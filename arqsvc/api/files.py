@@ -79,7 +79,7 @@ class _Content(FileResponse):
             ) from error
 
 
-CONTENT = ("ETag", "Repr-Digest", "Cache-Control", "Content-Disposition", "Accept-Ranges")
+CONTENT = ("ETag", "Repr-Digest", "Content-Disposition", "Accept-Ranges")
 """Headers with the content of a file."""
 RANGE = {"type": "string", "description": "Which bytes are wanted, such as `bytes=0-99`: 206 with those alone."}
 INLINE = ("text/html", "image/svg+xml", "application/json")
@@ -116,7 +116,7 @@ async def named(name: str, stored: Stored, caller: Caller) -> FileRecord:
 @operation(
     "files.download", "GET", "/files/{id}", Scope.READ, {200: "*/*", 206: "*/*", 304: None}, errors=(404, 416),
     headers={**IF_NONE_MATCH, "Range": RANGE},
-    tells={200: CONTENT, 206: (*CONTENT, "Content-Range"), 304: ("ETag", "Repr-Digest", "Cache-Control")},
+    tells={200: CONTENT, 206: (*CONTENT, "Content-Range"), 304: ("ETag", "Repr-Digest")},
 )  # fmt: skip
 async def download(request: Request, caller: Caller) -> Response:
     """Return the content of a file; `Range` and `If-None-Match` are heeded."""

@@ -9,8 +9,6 @@ REPLAYED = "Idempotent-Replayed"
 DEDUPLICATED = "X-Deduplicated"
 SUBMITTED = ("Location", "Preference-Applied", DEDUPLICATED)
 """With a job that was submitted."""
-KEPT = ("ETag", "Cache-Control")
-"""With an answer that `If-None-Match` asks for anew."""
 OF_PROBLEMS: Mapping[int, Sequence[str]] = {
     401: ("WWW-Authenticate",),
     404: (REPLAYED,),

@@ -25,8 +25,6 @@ LARGEST_PAGE = 500
 LONGEST_S = 100 * 366 * 86_400
 OVERLAP_S = 86_400.0
 MOST_PER_MINUTE = 10_000_000
-MADE = ("Location", "Cache-Control")
-"""Headers with a key that was made."""
 
 
 class WantedKey(BaseModel):
@@ -90,7 +88,14 @@ async def show_own(request: Request, caller: Caller) -> Response:
 
 
 @operation(
-    "keys.create", "POST", "/keys", Scope.ADMIN, {201: NewKey}, body=WantedKey, repeatable=False, tells={201: MADE}
+    "keys.create",
+    "POST",
+    "/keys",
+    Scope.ADMIN,
+    {201: NewKey},
+    body=WantedKey,
+    repeatable=False,
+    tells={201: ("Location",)},
 )
 async def create(request: Request, caller: Caller) -> Response:
     """Make a key. Its secret is in this answer and nowhere else."""
@@ -117,7 +122,7 @@ async def revoke(request: Request, caller: Caller) -> Response:
 
 @operation(
     "keys.rotate", "POST", "/keys/{id}/rotate", Scope.ADMIN, {201: NewKey},
-    body=Overlap, body_needed=False, errors=(404, 409), repeatable=False, tells={201: MADE},
+    body=Overlap, body_needed=False, errors=(404, 409), repeatable=False, tells={201: ("Location",)},
 )  # fmt: skip
 async def rotate(request: Request, caller: Caller) -> Response:
     """Make a key that may what this one may and lives as long; this one ends after the overlap, a day by default.

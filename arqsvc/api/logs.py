@@ -38,7 +38,7 @@ class LogQuery(BaseModel):
 
 @operation(
     "jobs.logs", "GET", "/jobs/{id}/logs", Scope.READ, {200: LogPage}, query=LogQuery, errors=(404,),
-    tells={200: ("Link",)},
+    tells={200: ("Link",)}, media=("text/plain", NDJSON),
 )  # fmt: skip
 async def logs(request: Request, caller: Caller) -> Response:
     """Return what a job logged, attempt by attempt, the oldest line first; lines arrive about a second late.

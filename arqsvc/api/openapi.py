@@ -226,7 +226,10 @@ class _Described:
         return {"required": one.body_needed, "content": {media: {"schema": each} for media, each in one.body.items()}}
 
     def _answer(self, one: Operation, status: int) -> dict[str, Any]:
-        return {**self._response(status, one.answers[status]), **_headers(one.headers_with(status))}
+        described = {**self._response(status, one.answers[status]), **_headers(one.headers_with(status))}
+        if status == HTTPStatus.OK and one.media:
+            described["content"] |= {media: {"schema": {"type": "string"}} for media in one.media}
+        return described
 
     def _response(self, status: int, answer: type[BaseModel] | str | None) -> dict[str, Any]:
         described: dict[str, Any] = {"description": _meaning(status, answer)}

@@ -62,6 +62,8 @@ class Operation:
     """Request headers that it heeds, each with a JSON Schema that has a description."""
     tells: Mapping[int, Sequence[str]] = field(default_factory=dict)
     """By status, the response headers that it sends of its own; `headers.py` describes each."""
+    media: Sequence[str] = ()
+    """Media types that its 200 has beside JSON, where the request asks for one."""
     public: bool = False
     """Whether it needs no key."""
     errors: tuple[int, ...] = ()
@@ -115,7 +117,7 @@ class Operation:
     def headers_with(self, status: int) -> Sequence[str]:
         """Return the names of the headers that an answer of its own with this status may have."""
         replayed = (REPLAYED,) if self.keeps and status < 300 else ()
-        return (*self.tells.get(status, ()), *replayed, *(() if self.public else QUOTA))
+        return (*self.tells.get(status, ()), *replayed, *(() if self.public else ("Cache-Control", *QUOTA)))
 
     async def _do(self, request: Request, caller: Caller) -> Response:
         if self.audited and self.method != "GET":

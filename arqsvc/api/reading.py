@@ -16,7 +16,6 @@ from starlette.responses import Response
 from arqsvc import __version__
 from arqsvc.api.bodies import id_in, query_as
 from arqsvc.api.etag import IF_NONE_MATCH, known, tag_of, tagged
-from arqsvc.api.headers import KEPT
 from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job, no_job
 from arqsvc.api.keys import Caller, Scope
@@ -69,7 +68,7 @@ def filter_as(cls: type[F], request: Request) -> F:
 
 @operation(
     "jobs.list", "GET", "/jobs", Scope.READ, {200: JobPage, 304: None}, query=Listing,
-    headers=IF_NONE_MATCH, tells={200: (*KEPT, "Link"), 304: KEPT},
+    headers=IF_NONE_MATCH, tells={200: ("ETag", "Link"), 304: ("ETag",)},
 )  # fmt: skip
 async def list_jobs(request: Request, caller: Caller) -> Response:
     """List jobs by a filter, the newest first unless asked otherwise.
@@ -112,7 +111,7 @@ async def count(request: Request, caller: Caller) -> Response:
 
 @operation(
     "jobs.show", "GET", "/jobs/{id}", Scope.READ, {200: Job, 304: None}, query=Wait, errors=(404,),
-    headers=IF_NONE_MATCH, tells={200: KEPT, 304: KEPT},
+    headers=IF_NONE_MATCH, tells={200: ("ETag",), 304: ("ETag",)},
 )  # fmt: skip
 async def show(request: Request, caller: Caller) -> Response:
     """Return a job as it stands, with its attempts and files; why it waits, and how long yet.

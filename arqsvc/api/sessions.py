@@ -52,7 +52,7 @@ async def open_session(request: Request, caller: Caller) -> Response:
     return answer
 
 
-@operation("session.show", "GET", "/session", None, {200: Key}, tells={200: ("Cache-Control",)})
+@operation("session.show", "GET", "/session", None, {200: Key})
 async def show_session(request: Request, caller: Caller) -> Response:
     """Return who is logged in: the session, or the key that was sent."""
     return reply(shown_key(await KeyRecord.get(id=caller.id)), headers={"Cache-Control": "no-store"})

@@ -38,7 +38,6 @@ PAGE, LARGEST_PAGE = 50, 500
 DAY_S = 86_400
 NO_STORE = {"Cache-Control": "no-store"}
 """With answers that hold a secret."""
-TOLD = tuple(NO_STORE)
 
 
 class WantedWebhook(BaseModel):
@@ -88,7 +87,7 @@ async def list_webhooks(request: Request, caller: Caller) -> Response:
 
 @operation(
     "webhooks.create", "POST", "/webhooks", Scope.SUBMIT, {201: NewWebhook}, body=WantedWebhook, repeatable=False,
-    errors=(409,), tells={201: ("Location", *TOLD)},
+    errors=(409,), tells={201: ("Location",)},
     examples={"the ends of all jobs": {"url": "https://example.org/hooks/arqsvc", "types": list(ENDS)}},
 )  # fmt: skip
 async def create(request: Request, caller: Caller) -> Response:
@@ -158,7 +157,7 @@ async def delete(request: Request, caller: Caller) -> Response:
 
 @operation(
     "webhooks.rotate", "POST", "/webhooks/{id}/rotate", Scope.SUBMIT, {200: NewWebhook}, repeatable=False,
-    body=Rotation, body_needed=False, errors=(404, 413), tells={200: TOLD},
+    body=Rotation, body_needed=False, errors=(404, 413),
 )  # fmt: skip
 async def rotate(request: Request, caller: Caller) -> Response:
     """Give a webhook a new secret, which is in this answer only; the old one signs as well for a day, or as given."""
@@ -219,7 +218,7 @@ async def redeliver(request: Request, caller: Caller) -> Response:
     return await _sent(request, found.id)
 
 
-@operation("webhooks.secret", "GET", "/webhooks/secret", Scope.SUBMIT, {200: WebhookSecret}, tells={200: TOLD})
+@operation("webhooks.secret", "GET", "/webhooks/secret", Scope.SUBMIT, {200: WebhookSecret})
 async def secret(request: Request, caller: Caller) -> Response:
     """Return what signs for the webhooks that jobs carry themselves; one secret a project."""
     return await _secret(caller)
@@ -227,7 +226,7 @@ async def secret(request: Request, caller: Caller) -> Response:
 
 @operation(
     "webhooks.rotate_secret", "POST", "/webhooks/secret/rotate", Scope.SUBMIT, {200: WebhookSecret}, repeatable=False,
-    body=Rotation, body_needed=False, errors=(413,), tells={200: TOLD},
+    body=Rotation, body_needed=False, errors=(413,),
 )  # fmt: skip
 async def rotate_secret(request: Request, caller: Caller) -> Response:
     """Make a new secret for the webhooks that jobs carry; the old one signs as well for a day, or as given."""

@@ -70,7 +70,8 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_json_that_nothing_can_be_made_of_is_refused(api: Service, body: str) -> None:
     for path in ("/jobs/test.say", "/jobs", "/jobs:bulk", "/webhooks", "/session", "/keys"):
         answer = await api.http.post(path, content=body)
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_params"), path
+        assert answer.status_code == 422, path
+        assert answer.json()["code"] in {"invalid_params", "address_refused"}, path
 
 
 async def test_an_origin_that_is_no_address_is_another_site(api: Service) -> None:
