@@ -9,7 +9,7 @@ from arqsvc.api.held import of
 from arqsvc.api.jobs import find_job
 from arqsvc.api.keys import Caller, Scope
 from arqsvc.api.operation import STREAM, operation, reply
-from arqsvc.api.problems import on_error
+from arqsvc.api.problems import escaped, fault, on_error
 from arqsvc.api.sockets import SNAPSHOT, Conversation, live, place_of, tell, until_gone
 from arqsvc.api.sse import EventStream
 from arqsvc.api.tickets import admit, make_ticket
@@ -112,7 +112,7 @@ async def job_socket(websocket: WebSocket) -> None:
     """The story of a job over a WebSocket; closes with 1000 after the final state."""
     held = of(websocket)
     try:
-        caller = await _reader(websocket)
+        caller = await _reader(websocket, "after")
         job = await find_job(websocket, caller)
         after = place_of(_after(websocket), job.seq)
         held.readers.check(caller)
@@ -148,9 +148,17 @@ async def no_socket(websocket: WebSocket) -> None:
     await websocket.send_denial_response(await on_error(websocket, error))
 
 
-async def _reader(websocket: WebSocket) -> Caller:
+async def _reader(websocket: WebSocket, *takes: str) -> Caller:
+    """Return who wants to read; a filter in the query, which would be for nothing, is refused."""
     caller = await admit(websocket)
     caller.must(Scope.READ)
+    known = {"ticket", *takes}
+    if unknown := next((name[:100] for name in websocket.query_params if name not in known), None):
+        raise fault(
+            f"/{escaped(unknown)}",
+            f"a WebSocket takes {' and '.join(sorted(known))} here; what to follow is said on it, such as "
+            '{"filter": {"kind": "genomes.analyze"}}',
+        )
     return caller
 
 

@@ -103,6 +103,15 @@ async def test_a_socket_that_is_refused_is_told_why_and_is_no_error_here(
     assert errors(caplog) == []
 
 
+async def test_a_filter_in_the_address_of_a_socket_is_refused_and_says_where_it_goes(api: Service) -> None:
+    url = api.client.url.replace("http", "ws") + "/api/v1/events?kind=test.say"
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(url, additional_headers={"X-API-Key": api.key}, proxy=None)
+    said = json.loads(refused.value.response.body or b"")
+    assert (said["status"], said["errors"][0]["pointer"]) == (422, "/kind")
+    assert '{"filter"' in said["detail"]
+
+
 async def test_who_leaves_while_a_socket_is_opened_leaves_nothing(
     api: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
