@@ -62,7 +62,10 @@ class Upload:
         except ClientDisconnect as error:
             raise InvalidParams("The connection ended before the whole file had come. Send it again.") from error
         if empty:
-            raise fault("", "the file is empty. Send its bytes as the body, or as the one file of a multipart form.")
+            raise fault(
+                "",
+                "the file is empty. Send one that holds something, as the body or as the one file of a multipart form.",
+            )
         self.name = self.name or DEFAULT_NAME
 
     async def _file_of_form(self, boundary: bytes) -> AsyncIterator[bytes]:

@@ -76,7 +76,8 @@ async def test_json_is_one_object_a_target_and_nothing_else(program: Program, ti
     assert (code, err) == (1, "")
     assert (good["target"], good["state"], good["result"]["accession"]) == (str(tiny), "succeeded", "TINY.1")
     assert set(good["files"]) >= FILES
-    assert (failed["target"], failed["state"], failed["error"]["reason"]) == (str(bad), "failed", "empty")
+    assert (failed["target"], failed["state"], failed["error"]["status"]) == (str(bad), "failed", 422)
+    assert "is empty" in failed["error"]["detail"]
 
 
 async def test_targets_of_the_same_record_get_a_folder_each(program: Program, tiny: Path) -> None:
