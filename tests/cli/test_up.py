@@ -38,6 +38,7 @@ async def test_a_running_job_ends_before_the_service_does(program: Program) -> N
         process.send_signal(SIGTERM)
         _, err = await process.communicate()
         assert (process.returncode, b"Traceback" in err, b"heartbeat failed" in err) == (0, False, False)
+        demo.kill()  # it would wait for a minute for the service to come back
         await demo.communicate()
     async with program.up():
         (job,) = [json.loads(line) for line in (await program.run("jobs", "list", "--json"))[1].splitlines()]
