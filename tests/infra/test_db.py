@@ -1,6 +1,7 @@
 """The schema, and how a URL is read."""
 
 import asyncio
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tortoise import Tortoise
 
 from arqsvc.errors import CannotStart
 from arqsvc.infra.db import (
+    MIGRATIONS,
     UNAVAILABLE,
     connect,
     connection_arguments,
@@ -25,6 +27,21 @@ from tests.waiting import until
 COLUMNS = """SELECT table_name, column_name, data_type, is_nullable, column_default, character_maximum_length
 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"""
 INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+
+DONE = {
+    "0_20261122000000_init.py": "f4354a94c004c3eb",
+    "1_20261122090333_downloads.py": "eec371d10ac086a2",
+    "2_20261126213909_engine.py": "24ad0e6ba3fd49a6",
+    "3_20261127003201_contract.py": "e64834b922350122",
+    "4_20261127060900_keys_and_files.py": "e5eb252d8a9f9f18",
+}
+"""How the SHA-256 of each migration begins, from the first time that main has it."""
+
+
+def test_a_migration_that_a_database_may_have_seen_is_never_changed() -> None:
+    files = {path.name: path.read_bytes() for path in (MIGRATIONS / "arqsvc").glob("[0-9]*.py")}
+    begins = {name: hashlib.sha256(text).hexdigest()[:16] for name, text in files.items()}
+    assert begins == DONE, "what is missing goes into another migration; add that one here"
 
 
 async def schema(url: str) -> list[Any]:

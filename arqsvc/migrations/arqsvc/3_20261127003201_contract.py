@@ -31,7 +31,6 @@ COMMENT ON TABLE "project" IS 'The bounds of one project, where they are not tho
 );
 CREATE INDEX IF NOT EXISTS "webhook_delivery_project" ON "webhook_delivery" ("project", "id");
 CREATE INDEX IF NOT EXISTS "webhook_delivery_pending" ON "webhook_delivery" ("lane", "due_at") WHERE state = 'pending';
-CREATE INDEX IF NOT EXISTS "webhook_delivery_due" ON "webhook_delivery" ("due_at", "lane") WHERE state = 'pending';
 COMMENT ON TABLE "webhook_delivery" IS 'One message to one address.';
         CREATE TABLE IF NOT EXISTS "webhook" (
     "id" UUID NOT NULL PRIMARY KEY,
@@ -111,8 +110,6 @@ COMMENT ON TABLE "job_log" IS 'One line that an attempt of a job logged; `n` cou
         UPDATE "api_key" SET "scopes" = '["admin", "cancel", "operate", "read", "submit"]'
             WHERE "name" = 'command line' AND "project" = 'default' AND "kind" = 'key';
         ALTER TABLE "api_key" ADD "per_minute" INT;
-        ALTER TABLE "api_key" ADD "parent_id" UUID;
-        ALTER TABLE "api_key" ADD "successor_id" UUID;
         CREATE TABLE IF NOT EXISTS "turn" (
     "queue" VARCHAR(64) NOT NULL PRIMARY KEY,
     "at" DOUBLE PRECISION NOT NULL
@@ -126,8 +123,7 @@ COMMENT ON TABLE "turn" IS 'How far a queue has come: the furthest turn that has
         COMMENT ON COLUMN "api_key"."kind" IS 'KEY: key\nLINK: link\nSESSION: session\nTICKET: ticket';
         CREATE INDEX IF NOT EXISTS "job_place" ON "job" ("queue", "priority", "place") WHERE state = 'queued';
         CREATE INDEX IF NOT EXISTS "job_last" ON "job" ("queue", "project", "priority", "place") WHERE state = 'queued';
-        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "id", "size_bytes");
-        CREATE INDEX IF NOT EXISTS "file_uploaded" ON "file" ("project", "id") WHERE "job_id" IS NULL;
+        CREATE INDEX IF NOT EXISTS "file_usage" ON "file" ("project", "size_bytes");
         CREATE INDEX IF NOT EXISTS "job_event_order" ON "job_event" ("tx", "id");
         CREATE INDEX IF NOT EXISTS "job_failed" ON "job" ("project", "id") WHERE state = 'failed';
         CREATE INDEX IF NOT EXISTS "job_dedupe" ON "job" ("project", "dedupe", "state", "finished_at")
@@ -147,7 +143,6 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         DROP INDEX IF EXISTS "job_last";
         DROP INDEX IF EXISTS "job_place";
         DROP INDEX IF EXISTS "file_usage";
-        DROP INDEX IF EXISTS "file_uploaded";
         DROP INDEX IF EXISTS "job_event_order";
         DROP INDEX IF EXISTS "job_succeeded";
         DROP INDEX IF EXISTS "job_waiting";
@@ -172,8 +167,6 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         ALTER TABLE "api_key" DROP COLUMN "used_at";
         ALTER TABLE "api_key" DROP COLUMN "scopes";
         ALTER TABLE "api_key" DROP COLUMN "per_minute";
-        ALTER TABLE "api_key" DROP COLUMN "parent_id";
-        ALTER TABLE "api_key" DROP COLUMN "successor_id";
         ALTER TABLE "file" RENAME COLUMN "project" TO "owner";
         ALTER TABLE "job_event" DROP COLUMN "tx";
         ALTER TABLE "worker" DROP COLUMN "wish";
@@ -189,101 +182,99 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
 
 
 MODELS_STATE = (
-    "eJztXWtz27oR/SsYfUkyo2Ycx3FSp+2MbCuJGsdO/ei9vdcdBSIhiTUFMCBp2b3Nfy8Avk"
-    "mQBiXKphh8SSwSy8dZcIE9u1j80YP0u3trvBx4Hlo43jkyCDV7B+CPHoYLxP6QN+iz446T"
-    "nOYHPDixA4mgqWg0cT0KDY8dnkLbReyQiVyDWo5nEcwbn2EEQgFApgCC/5BJHyypxY5hsJ"
-    "yzfywPzKELEDaR+R54cwQIE/Lm0APUxy5wPYhNF1hYnGPyz1xAyfIlfwCTGOwJLDx7hHv5"
-    "2Pruo7FHZoidpOyOv//eY034OewvJuzQv//N/rbYxe+Qy8/zn87NeGohO4u6JTAWx8fevS"
-    "OOHVqzEfY+iLb81SZjg9j+AiftnXtvTnAsYGGhhBnCiEIP8Tt41EficWw7VFekl+DpkybB"
-    "U6ZkTDSFvs1VyaWDB0iO9cbj07PL8cXwcjzuFdQcSaS0ER4yCOZdhD2qKwCY8Uf40593d1"
-    "+/fru783r/3Zu9t2/fvNt5x9qK5y2eevsjeJgEreBSArPRx9HpJX8gwvph0D/5gR9CBnow"
-    "kBLKSNAPtVXQQCn8icDDKogAr9JBdCBRQvL5PJ4Wdl/tvd1793p/LwY/PlKFeYRvgueS0B"
-    "sZnkdzSOWAJhI5QNljbiOgC3g3thGeeXP289Xuuwr4/jk4P/o0OH/OWr3IdtzT8NRucC6L"
-    "MbNMlOExhl4R52OGlGctkBzrrGQObzMUfRn9sYXoV4B9OfoyvLgcfPnKL79w3e+2wGtwOe"
-    "RndsXR+9zR5/s5vcQXAb+MLj8B/hP8dnY6FHAS15tRccek3eVvPf5M0PfIGJPlGJppTKLD"
-    "0aGMmqcWttz5SnrOiTag6HBk0HpuXs/E9wwSKEHVZqZEVjKaLdNmzmbuq5jMvMZSFnM/bz"
-    "ARpUQyJv394uxUjm8skP9yLMMD/wO25aqM9S1DuQJVjkTmc4nQfP5l8Gse6KOTs8P8d8Av"
-    "cJhDnbsDaAKNmyLyl+iuZHqVEepC366yVMNfL6tRjw3Vydnpx6h5XhVZ1B0Eb8YLtCD0fj"
-    "y599jtankXUvGVZrot08NjuhuJNgzHH0s08MEmsEQBsUQO9CkX2T7YKxA8Prs6PBmCr+fD"
-    "o9HFKDRA8cgsTvJD7IDlCQjOh4OTHL7M5x7LHOirq9GxHN9EIgew71vmSy7XrWmvsCevg9"
-    "EybbHFm/74wWmJ6Y3UNQ75jFzPJRRZM/wZ3Qt4R5jTJIZsJhKySX8nk4RJ2k5Yk6OpB6Bw"
-    "GZM5qU7FADCRjYIOezS4OBocD3sCZT6oLSE1xxm4+RmyS3JH4rbFU4vdRf4IxHAmwOFvIW"
-    "ahAfTDW4QreL706X4Vy8ffDvHG6jyfMYd4hmLq7Zmg0zz0Hnxz0fdvwCA+gxhMKVmAV2Bp"
-    "sY7je6zpDDpyLm+N613jazyw7fASrrgG+8mu4oI5vEUB9UdNRME3764PLPPbASCsTwNMmD"
-    "WF2GVvy14NEJu38dhleMNvwGLXchDus3b8Cdl83AUTNGUfCLC8B2lC9twFjvCPXqLZnnfH"
-    "m7FexRuhO4d9ty57jFjtaRMotDMWLyE0F36CPSHJ3kH8+KEpyFZSkIGi1dEP2j8x+3jx3T"
-    "4Ofj1/9tyZjQ2fUt4H79jHwkzh8xcHBx7reuy/iTVjD/fsxZboKUWzsS+0oJhSrYStNSks"
-    "QbI+gaUJyi0grsQQLKeththfFCaIeSraW53AeiS19g5Pzo4+D48PwMQmxg0yr/HF0afh8d"
-    "UJP+Yac2T6Nj/6j6vhFT/EHsbnv8+vTk9Hpx8PeCgRs/7A5K6OjobDYyHnGwZCJm/3YTAS"
-    "l5pCS1znaHB6NDwRhwwOm82O5idET8OhUQRdholU2/JvOJHoAo+TxXd/TwHf/b1SfPmpvI"
-    "2MQ+mKI05KQo86klHHZFPv+iNPIqWjJm0efDSn/4BGN8Lpa75N822abyvh2xLoJWxbRi+V"
-    "XJs6yyaS2qDLU9mCbDU5eSZvJiGnqugoh5L/IMNT56RSAiV8FDcsqTsEc+dw8FW7RyBSeg"
-    "vwy6fh+TCgCsFfwbOg+TP5ncUnRS1CLe9e/G1D9p2pvKho2OAzxLit9Dg2dMtBV32acBak"
-    "cLvYCVK+ZyxRvK1tLSzPrfW6oWOmfPewffHeEe4K91xCy+Pfl9I9R6fgeXzXfvr1XxSeIc"
-    "yFU3iE0K9Ufu2wffG1b9gHL/ho5schpY+Ot2zk1rVNSuAlK984aF7+ymo3jb119Q4eSVS+"
-    "MjvvO+KLT/EoSdqWwpMlV6h6rOvwTtc9MLoAbJgGp1cnJ4Un8+DMVbmpaJe65cfRqfyuvG"
-    "H+nrUiEOVzyubnkw+HIXp/mfo4CASJO/F/9v7Wa90Es18RaUj1PlUSJz0atZioaw2NE9kW"
-    "VXyj9h0E99XOjgoJubNTzkLyc1l842mSKsDJvKp7CDfffTWlryl9Tek39DE5kMKFJPuvnK"
-    "NMJNYiKdtmtR6bpWSn+PPXAD6R0Ozw6rhrTv4pUGdTdH66nqFJyWjsV8eeTReMG4eEAVdV"
-    "9LNSGv91+n7CkGbRv1hA2y5f5pBmVp80eP5mjflLEDB/vft2P46V8x9VYfKLL4OTk2KsnM"
-    "ezie/VXKuQkdLrFRTWK4Qsa40pdyLRvSn37ps3CnNu1qp00i3OZSFOYgiq5jgVddCmeI3l"
-    "fpZssVm1HY6FupTB1IRB5uyBT+sDmpZ7Wkx3WoGjTVy3PoqJlMZwq1MT1wewuXREy3WgZ8"
-    "xrwJgW0Thu77KMFqH36PV5WjYreoTyPAZFcLXyPFlJvfql1QnImXS1OlrOCOok8zbrOE7t"
-    "U6ZEYglNhyjQIXqJRpe/nhbVqdNa3piWQ19vJT3nZbWm26xpXZDw59BzkKY0pogh667oyc"
-    "gvofW+FXqvmxZWEOweU7CRUFWI24zXPKxbJq4gqh0OBYcjWr2gGhqM2uvA4OqBwWSZiqo9"
-    "SSS0IVEyJEs0mRMiKbRa3rNTIrpzr5GABEXZq3rrlzJCayxj2h7sH1y0lGIN/MmCb9Nhji"
-    "eStK6KRJmcXPdMx0YW1IiCy3VwjgW6B7CSaa6wzEXD7FgYy/K9DgmxEcQl5iEWykE8YVKP"
-    "GfVJWjVtDw7Pzk4ytvhwlK9tffXlcMh684vsnC6IaPJ1pIWyDvKCDwWiSlYQO5T88Pkc2V"
-    "C8ZhH8st2RtjMEl6mxwT/KbCI/rye6JlC58rJdhMkms/UwOiGzbiOEETLX7Een7BLdB6lk"
-    "uqOByhLQtnQ/gxogfWCXUAapZZOVUoz46LepokaJiZIUNcrYr+oC4qGtVCtsZFvRVnwQF/"
-    "bxA+xSM75n3zecq/wtL3+0zsWqKninkhyx3u6vTTWcyytgbHEqa0urbEoCBeV7J2oUdYXs"
-    "nymiZjNHyq5DrsQCbS6hsSp91XgBiwVyXTZrKQJcvr9YSqQTEFd9LZvYXkwXgF2T6i5QV7"
-    "oAbGcKwKY8cImzlPXPq70lTgmou0vcjwkdHMLdFCBolwNe8HXhu15UnSjanUhseCTaTdDM"
-    "wuVVY9e+aOU+6UFRxco9kEJmRK1QI288xtWlGvUmSC11zPS40mAINflsauCZEdKQ6qF6NT"
-    "Ky7khd7LcaWLU5UOaDbdM06B98gVv5PCh9unIiFJfufHgWNAjKNAYTFssFbMrSB4SCJRR/"
-    "A2gv4b3bFxs2Fqc7taUfrp1fOs0Q/xd6eDkjELVvxlt92pnGRuotls8pFsRcuZZpJNtmkq"
-    "B39nV4eiB65TX+Ori64DVGHei7vOzo8flgFNQrNbkGwoLtT8/ZBNuwrrSmICOpmc/WMZ81"
-    "snI2OfycM42Xjz6ps5WDDw1rGauMPaKAFA8pinWLLrAwgIB3wgOwnPMdgoPYI8+qYd+nwa"
-    "7BvWXMvNJAAiyJb3NPGpg+kg1Pzd9Aj2CtSuUuH8S4ElcwlikxbSm1pZRbykuf4nJLmTpb"
-    "aSk91k7NUn4iS3aKMtsVzLfnbH7N900/EOZq6lP2n+sBfsFgLs4bTNDMx++BixD4JqoruC"
-    "+d+29FK9n0xdewkE+9SUGLbOTmZ/ky21ixcE5qE1UXy22RHVx1tVxLTNMvoupUuXHKnK80"
-    "T0n9KtXcs1sEAiHgUMJMgvueGZXwiLAcrkccMQljN2fHAuKF76/nAkqWZVloTVx2DaMkY4"
-    "PLLZKUBt5+c9Rgwa9yizQnbq09lqL2beYann6KnF5UI+nK5aW+VQN12wBuw2lnYt5Ra0F0"
-    "IqF3KFlj2ahrk3o1qmMBvVh3jd0aCDZ8ShE2JEstSg1ITkobEllR1vaU+mob1NvOVaTVPE"
-    "dMWRMEV2Gk8rJa1a1W9dJyJaWqK8oEh+27tyq8mRhYS/zq1Po3iVedXR1X7lPzhXiqwRF+"
-    "CwCxyZzdcDNZMCUUuIQdZh4vRSZg8HsIe++B79gEmsgU0XfHn9iiaByY3AeLtWShkaYvX5"
-    "myyNGqTFh053D3zf5D2YocvnH4VAJXeapi5XbZ7F/X+i8aT+499ODGzeKGfpT4vsrtlG4Q"
-    "wlt6j3hv6CApKNwdWu8M3dAYo3eGbh9v3ZawaavA3QgrtECmBQOYaqCcleog1hspGpQaeQ"
-    "pYV+XMZ+W65Ek/Svp8Zh85Ps+o0dETiQ528uattd7EY5UZyNZ5uU+07KRl/m5Hlki0E9W1"
-    "V0g8DVHwNZjel3MF2Qb9Krog5So8zBhczhGYEB+bLk94JBhFfn2f5zoGKw2Zw87+4Kn5rM"
-    "+4iDfkST4u8jymEcmCxqYuqtMm2zNYVy4mdMciZ7ZGmCcrtNLctGUGqOkgjyi/FUC0yuRf"
-    "Kt4hnB/ZBdALKTo7Q21JrOAY8aQ1el8+B8i1qJwEhAXH+QxHyKjNBnjqXFizBXhEjNwMPE"
-    "5Dy9PsKto+PHavzn/nX26cklaj222Ig1VoweZmte+HsBmu8aqi3tl020Pgr+BZ2P5Z4TmS"
-    "zdXEE9V9DtMvDzGUP4Nm/5+U/Y+0WA/trJT2hnNJijqismmOzqe1aquFzbuXoLC7s6eS1c"
-    "yblQdUxMksvtGQpApw1L6DnXcjEStNPjZnbuvG/Toc8Wve0E6IKUmYLU9WjtrrFPF1UsS9"
-    "cAW6coQvEuhgn26+DgW7u4zAulhA2y6lsGKhpw1d76wBa8BVvd59ux+zU/xHFR918WVwcl"
-    "IkoPTm3V3jnR7c26Tc5IfN9eqUNVan6JSDn+HD0rtod1fPLSHuLxCzCBWh+8z5vgpp7woJ"
-    "Ncr+F7GW3ZphV2Ti8xh6eBk3WOfOI63BBixRxr4BKb3nLRcusm+RhNtv6qJrBPDbwOj9VG"
-    "H8pNMpu0CxRBd9oE1k8hJ2ofo4Z6W6x6huDGofe5aEtK4e9jOCetDXg768Yk4wHFaUzMk0"
-    "UBn21cb7AY7C7Jnxtw+WljcPU+i4qQiL3IgxfBlW2nUR5scRlZU9bO66jxH6fzjir6Pceo"
-    "1bm0a5rY7IthvaTYVkg8sUIC7n5WIBHYtZJxajPRHtiXQLau2JdM8TydDM0LLZu45dK1xf"
-    "VYtozgtrXbdZ16blcpBXCSnkRLWet0LPFEGXSHZeLh8nJaLdGyw3kqWnw7Kd/bZawtwNfN"
-    "OqiNalT/erWDvIG6pxdnypjDdnug3JM7JAPGkPmJYpX1dT1XiT7Jp4p6a5Nb2tJz/3GNt6"
-    "6n3tO2Ms9eKWR6VSmfkmtA7AsUAH4d0IC3KD7msuv0gk9PKLQm+16jkkiUQH+2vz5sCDdF"
-    "aPGU0ktKOn5OiZyIMySrQ8uJJI6LznesGVlnheIxMtHOLx0v7l/lexUb/KC7OS5mq+GK9N"
-    "NLWoy7dwdJd8MyACIGBjzXuR6UB8dkIsmvd5foNlJ/sUTxB3yhbQlGRPNHbVmt5divR4wL"
-    "VLATWurkxc6tyZ1gzV22snkdAJmSWDTrk3N2UPg6hDQ3dYFfOcmB7vFcb74Mssoly9Pi2R"
-    "6lBdpSbWqs0RM2e0VuZESkSP7qunTsjXDl8y6y6HvWTt8FZOWqson+Gvl9VYx4zPydnpx6"
-    "h5XgE6VPETsm9ztGr+RlZSq7l1am6JX/QZVfhDycl+ZTTKscbM3VCPRwVpXAdiv9Ngms6L"
-    "s/JKrBb3S/pil5cgwVv4KTNCTL4YTB6wWutqDW+zqnO5dS731nkger+SDYcf2KvJ8R1ify"
-    "EwTpdHzwYiQtk2Y937PPzXASecrjFzyD4fMH8J31zji+EF3478gBloQQtd48vR0efhJTNU"
-    "lnETENZPXx3GNUjNRPtEQmfar+EuakZvo0bdoWhq3dUbNiOJNhubVQ1744bDQXS8sLAvK9"
-    "1VvkV5RqhD1F1jpec1s7GKhd4KlzetZnTnWOxyK6g5K6nT2NusZd9d6UtOiWn9tlm/DqQI"
-    "ezVzqzJCOr0q5474hsHcJUJrgpqX07i2JvXkmCwx3y65YnONbIt+Fdlqhm3V2VYoegYnAS"
-    "0stsqYErqAXh9MkWfwXbEJNtB7sKSW5yHMd8nCgksNt60Gc8gzRdjBW0Qt9s5msAm3SRzW"
-    "heSU7OZvKd28O76t+HLELQubeOvlA+1cPpBRnXJmaUqog07rngoZuVfORe4VqMjwo6iBcS"
-    "LRQYA3QCfq7Xo3nC6lN6R+2t3odLRos8npVEwCJb27tGunJLrUrxujFAN9jSdOPYuREesS"
-    "sI9sMBxKbhGG0uIk5VG2rJSOtK0RaaOI72ZxuxIVl5fVtHrrCLmW0BwD5qob856srEFwpl"
-    "+ZQ5a0eYjUKFdsw8lcP4vrv+ZAW+7U3yJa16VPiegJo9qEkX9UNRAOm3cQ3Y0kb4WUZJ2p"
-    "S0pEz1u2abnoj/8DlkPmKw=="
+    "eJztXW1z27gR/isYfUluRs04juOkTq8zsq0kuih2zi/N9c4dGSIhiWcKYAjSsnvNfy8AUn"
+    "wFaVCibIrBl8QisQD5LLjAPlgs/upA9xu9NV70PA/NHe8MGcQ1Owfgrw6Gc8T+kBfosuuO"
+    "E9/mFzw4tgOJoKgoNKaeCw2PXZ5AmyJ2yUTUcC3HswjmhU8xAqEAIBMAwZ9k3AUL12LXMF"
+    "jM2D+WB2aQAoRNZL4D3gwBwoS8GfSA62MKqAexSYGFxT0m/4wClyxe8AcwicGewMLTR2jL"
+    "x9Y3H408MkXspsta/OOPDivC72F/PmaX/vMf9rfFKr9DlN/nP52b0cRCdhp1S2Asro+8e0"
+    "dcO7SmA+y9F2X5q41HBrH9OY7LO/fejOBIwMJCCVOEkQs9xFvwXB+Jx7HtUF1LvQRPHxcJ"
+    "njIhY6IJ9G2uSi4dPEB8rTManZxejM77F6NRJ6fmpURCG+Elg2DeRdijUgHAlD/C3/6+u/"
+    "vq1ZvdnVf7b1/vvXnz+u3OW1ZWPG/+1pvvwcPEaAVVCcwGHwYnF/yBCOuHQf/kF74LGejB"
+    "QEooI0Y/1FZOA4XwxwIPq2AJeJkOlhdiJcSfz+NpYffl3pu9t6/29yLwoytlmC/xjfFcEP"
+    "dGhufRDLpyQGOJDKDsMbcR0Dm8G9kIT70Z+/ly920JfP/qnR197J09Z6V+Snfck/DWbnAv"
+    "jTGzTC7DYwS9PM7HDCnPmiM51mnJDN5mKPpi+ccWol8C9sXgc//8ovf5C69+Tuk3W+DVu+"
+    "jzO7vi6n3m6vP9jF6iSsDXwcVHwH+C309P+gJOQr2pK1qMy1383uHPBH2PjDBZjKCZxGR5"
+    "eXkppeaJhS06W0nPGdEaFB2ODFrP9euZ+J5BAiWo2syEyEpGs2HazNjMfRWTmdVYwmLuZw"
+    "0mcl0iGZN+OT89keMbCWS/HMvwwP+AbVGVsb5hKJegypFIfS5LNJ9/7v2WBfpoeHqY/Q54"
+    "BYcZ1Lk7gMbQuMkjf4HuCqZXKaE29O0yS9X/7aIc9chQDU9PPiyLZ1WRRt1B8GY0R3Pi3o"
+    "/G9x5rrpJ3IRVfaabbMD08prsRa8Nw/JFEA+9tAgsUEElkQJ9wke2DvQTB49PLw2EffDnr"
+    "Hw3OB6EBikZmcZNfYhcsT0Bw1u8NM/gyn3skc6AvLwfHcnxjiQzAvm+ZL7hcu6a9wp68Ck"
+    "bLpMUWb/r9O6clJjdS1zjkMzI9l7jImuJP6F7AO8CcJjFkM5GQTfqFjGMmaTthja8mHsCF"
+    "i4jMSXQqBoCJbBR02KPe+VHvuN8RKPNBbQFdc5SCm98huyRzJSqbvzXfnWevQAynAhz+Fm"
+    "IWGkDfv0W4hOdL3u6WsXz87RAvrM7zGTOIpyii3p4JOs1D78A1Rd+ugUF8BjGYuGQOXoKF"
+    "xTqO77GiU+jIubw16rvCV7hn22EVVNTBfrJaKJjBWxRQf66JXHDt3XWBZV4fAML6NMCEWV"
+    "OIKXtb9mqA2LyMx6rhBa+BxepyEO6ycvwJ2XycgjGasA8EWN6DNCF77hxH+Fcn1mzHu+PF"
+    "WK/ihdCdw75byh4jUnvSBArtjMRLCM2Fn2BHSLJ3ED++awqykRRkoGh19IPyT8w+nn+zj4"
+    "Nfz589d6Yjw3dd3gfv2MfCTOHznw4OPNb12H9ja8oe7tlPW6KnBM3GvtCcYgq1EpbWpLAE"
+    "yeoEliYot4C4EkOwnLbqY3+emyBmqWhvdQLrkdTaORyeHn3qHx+AsU2MG2Re4fOjj/3jyy"
+    "G/Ro0ZMn2bX/31sn/JL7GH8fnvs8uTk8HJhwO+lIhZf2Byl0dH/f6xkPMNAyGTl3vfG4iq"
+    "JtAS9Rz1To76Q3HJ4LDZ7Gp2QvQ0HJqLIGWYSLUt/4ZjiTbwOGl89/cU8N3fK8SX38rayG"
+    "gpXXHESUjoUUcy6phs6l195Iml9KpJkwcfzek/oNGNcPqab9N8m+bbCvi2GHoJ25bSSynX"
+    "ps6yiaA2SHkoWxCtJifP5MUk5FQZHeW45E9keOqcVEKggI/ihiXRQjB3DgdftTYCkcImwN"
+    "eP/bN+QBWCn8GzoPgzecvik3It4lrevfjbhuw7U3lRUbDGZ4hwW+lxbEiLQVd9mnAWpNBc"
+    "5AQptxlJ5Ju1rbnl0UqvGzpmyq2H5fNth3FoCk2GPp1yk2H5fJM37GMTXDDzoZBSh+cla2"
+    "m68ucceKjKDQfFi19ZrdHIU1bvXEuJ0ldm931HfG0JDiMOmVJ4sriGsse6Clu66oDBOWBD"
+    "JDi5HA5zT+bBKVVpVJRLNPlhcCJvlRfMtlmJ/S+ez9U/l3t4CaDzj4mPg0UY0RL/Z++fnc"
+    "ZN7rolLH+i96kSKMmRoMEkWWMolKVtUcV3Wb6F4L7c2VEhAHd2ihlAfi+NbzRFUQU4ntO0"
+    "D+H6u6+m0zWdrun0mj4mB7pwLom8K+YHY4m1CMKmWa3HZgjZLf78FYCPJTQzuzrumg9/Ct"
+    "TZFJ3frmZoEjIa+9WxZ9MF48Yh4WKnKvppKY3/On0/ZifT6J/PoW0XbzFIsppPunD9eo35"
+    "S7BY/Wr3zX60Ts1/lC1Rn3/uDYf5dWq+lkx8r+I+gZSU3iugsFcgZFkrTLljifZNuXdfv1"
+    "aYc7NShZNucS8Ncczfq5rjBOOvTfEaW+0s2UavcjscCbUpeqgOg8zZA9+tDmhS7mkx3WkE"
+    "jjahtDqKsZTGcKvDAtcHsL5QQIs60DNmFWBMimgct3dLRIPQe/TcOA2bFT1CahzDRXC11D"
+    "hpSb3zpNHBv6lQsSpaTgnqAO8m6zgKq1OmRCIJTYco0CF6e0Sbv54G5YjTWt6YlkNfbyU9"
+    "Z2W1ppusaZ0M8MfQcxCmNHIRQ5au6MnIq9B63wq9Vw0Lywm2jynYyFJViNuU5xusmqItJ6"
+    "odDgWHY7l7QXVpcFleLwyuvjAYb1NRtSexhDYkSoZkgcYzQiRJTot7dkJEd+41ApCgSDlV"
+    "bf9SSmiNbUzbg/2Dm5YSrIE/nvMjMszRWBLWVRIok5Frn+nYyIYakey4Cs6RQPsAVjLNJZ"
+    "Y5b5gdC2NZvNchITaCuMA8REIZiMdM6jFXfeJSdduDw9PTYcoWHw6yeaUvPx/2WW/+KT2n"
+    "C1Y0+T7SXEoFebKFHFElS0YdSr7/dIZsKF4zD37RyUTbuQSXym/BP8p0ID/P5bkmUJnUrm"
+    "2EySbT9TAakmm7EcIImWv2oxNWRftBKpjuaKDSBLQtPUugAkjvWRXKIDVsslKIER/9NpVQ"
+    "KDZRkoRCKftVnrw7tJVqSYVsa3kMHsS5M/QAq2rKz8u7xpms2/LUQ+tUVpY9OxHkiPVRe0"
+    "3Kn1ycAWOLQ1kbmuFSslBQfG6hRlFnp/6RVtRs5kjZVciVSKDJKTRWpa9qT2AxR5SyWUse"
+    "4OKzvRIirYC47GvZxNFeOvnqmlR3jrrSyVdbk3w14YFLnKW0f17uLXFKQN1d4n5M6OAQ7q"
+    "YAQbsc8GSrc596y+xEy5OBxGFDotwYTS1cnLF17UpLzygPkiqWnj8UMiNqiRp54REuT9Wo"
+    "DyBqqGOmx5Ual1Djz6YCnikhDakeqlcjI6uO1Pl+q4FVAjb1vTZpFvQr399WPA1K3i6dB0"
+    "WZOx+eBPWCLI3BfMWigM1YuoC4YAHF3wDaC3hPu+KsxPxsp7L0w2nrC2cZ4v9cBy8mBJbl"
+    "63FWn3aisZF0i8VTijkxV05lupRtMkfQOf3SPzkQvfIKf+ldnvMUow70Kc86enzWGwTpSk"
+    "2ugTBf+9NTNsEJqCttKUhJauKzccRnhaCcTQ4/Z0zjxaNP4m7p4OOGqYxVxh6RP4qvKIpt"
+    "ixRYGEDAO+EBWMz44bzB0iMPqmHfp8Hq4M4yZk5pIAEWxLe5Iw1MH8mGp/ob0CNYoyK5iw"
+    "cxrsQVjGVCTFtKbSnllvLCd3GxpUzcLbWUHiunZik/kgW75TLbFcy3Z2x+zY8sPxDmauK7"
+    "7D/qAV5hMBfnBcZo6uN3gCIErkVyBfrCub/OW8m6K1/DQj71GQUNspGbn+XLbGPJvjmpTV"
+    "TdK7dFdnDVzXINMU1fRdKpYuOUul9qnuL0VaqhZ7cIBELAcQkzCfQdMyrhFWE5qEccMQlj"
+    "jbNrAfHCj7ajwCWLoiC0OqpdwyjJyOBiiyRlgbffHNWY76vYIs0IrXTE0rJ8k7mGp58iJ/"
+    "fUSLpycaZv1XW6bQC35qgzMe+otB86ltAHlKyxa5TapFqK6khA79Vd47AGgg3fdRE2JDst"
+    "Cg1IRkobEllO1uZk+moa1NvOVSTVPENMWWMEV2GksrJa1Y1W9cKikkzVJVmCw/Lt2xRezx"
+    "pYQ/zqxPY3iVed3hxX7FPzfXiqiyO8CQCxyZzd8CxZMCEuoIRdZh6vi0zA4PcQ9t4B37EJ"
+    "NJEpVt8df2yLnHFgfB/s1ZItjdRdfWnEIkerNF6RzuDu6/2HghU5fKPwqQSu8kjF4qOjqf"
+    "VfNBrfe+jBE5tFU/4y4r2OkEh9KrM+lXlLSOOmrFk2CtyNUDJzZFowgKkCymmpFmK9kYQ9"
+    "CeOfw7osXj0t1yY39lFC11NnuPFBvkJHjyVa2Mnrt9b6AI1VZiBb52I+0ZaPhjmbLdme0E"
+    "xU196d8DRe+pdgel/sqKcLdMt89YSr8LC7fjFDYEx8bFIebUgwWjrVXR5oGOzyY94y+4PH"
+    "xbM+QxEvyCNsKPI8phHJZsK6KtUxi80ZrEs38tGRCFitsMaSFlppbtowA1T3CotIfRVAtM"
+    "rkXyreIpwf2QXQuxhaO0NtCFF/jHjEmHtfPAfIlCidBITJvvkMR8iozQZ43FqYLwV4RIzc"
+    "DDxONctj3ErKPjx2F3HdD+/9z77cKCGtRq3bEAdbwIKDxSq3h7AZbrCStge+fuyf9flWDA"
+    "+Bn8GzsPwzzbw/MfO+1GQ1tNNS2hPNROfp1YxN82O+WymnWFi8fSvzuzt7KuG8vFjxYoa4"
+    "mTkzPhwOVAFelm9h593IapEm/uozt1XX3Fq82la/oR0TUxIpWhyluyyvY6PXiY32wq3Xyq"
+    "trS4EW9un6EzCw1mXk0fkc2nYhfRQJPe2y8c4asAY80avdN/sRM8R/lHFB5597w2Ge/NGH"
+    "VreN83nwTI9ikx8W19sy1tiWoZf7f4QPS58e3V49N4Q0P0fMIpQsm6fud1UIcyok1Ojyr2"
+    "ITtzXFVISg8/XrsBoabPDmq5zBwSPLUHUDuu49LzmnyL5FEl69rkrXWDxvAqP3Qy2hx51O"
+    "2QWKJNroA20iipawiqrjnJZqH6O6Mah97FkS0rp82E8J6kFfD/ryVDHBcFiSKyZVQGXYVx"
+    "vve3i5xJ0af7tgYXmzMHyNm4owu4sYwxdhilmKML+OXFm+v/rqfYxl94dX2/Uqt95f1qRR"
+    "bqtXZJsN7aaWZINqchAX83KRgF6LWWctRnsi2hNpF9TaE2mfJ5KimaFls3cdUSvc21SJaM"
+    "4Ka103WdemRTnIqywpZES1nrdCzy6ClEhOHC4eJyWi7RssNxKlp5dlW/ttNYS56/mmVbJa"
+    "l7zdLWPtIC+oxtnxbSrejOk2JM/IHPGgPWBapnxPS1nhTbJr4p3q5tb0cZb83mMcZ6nPc2"
+    "+NsdSbWx6VSmXmm7hVAI4EWgjvRliQG3RfcftFLKG3X+R6q1XNIYklWthf6zcHHnSn1ZjR"
+    "WEI7ekqOnok8KKNEixdXYgkd91xtcaUhntfARHOHeDynfbH/lS/ULfPCrLi4mi/G8wJNLJ"
+    "fyswvpgp+CQwAEbKx5JyIdiM9uiE3zPo9vsOz4gN4x4k7ZHJqS6Inaaq3o3SVIjwdcuwRQ"
+    "oxUT85rWFFU7ZCaW0AGZBYNOsTc3YQ+DXMcN3WFVzDNierxXGO+DLzOPcvn+tFiqRTmN6t"
+    "irNkPMnLmVIicSInp0Xz10Qr53+IJZdznsBXuHt3LSWkb59H+7KMc6YnyGpycflsWzCtBL"
+    "FT8g+zZDq8ZvpCW1mhun5ob4RZ9QiT8U3+yWrkY51oi5G+rrUUEY14E46DOYpvPEqDwLqs"
+    "X9kq443iQI8BZ+ypQQk28Gky9YrVVbzeeL6lhuHcu9dR6IPitkw8sP7NXk+PaxPxcYJ1OT"
+    "pxciQtkmY9351P/3ASecrjBzyD4dMH8J31zh8/45P4f7gBloQQtd4YvB0af+BTNUlnETEN"
+    "ZPnx2GGqRioH0soSPt13AXNaO3UaPuuGhi3VUbNpcSTTY2qxr22g2Hg9zR3MK+LHVX8dnc"
+    "KaEWUXe1pX3XzMYqFnorXN6kmtGdY7HqVlBzWlKHsTdZyz5d6UtOiGn9Nk2/DSGujskC88"
+    "NtS44LSJfollFYZlhWncOChhG4NcDCIvn/hLhz6HXBBHkGP2SXMHfuHVi4luchzM/9wYKh"
+    "Ck/BBTPI19/ZxVvkWuydzeBMX5M4rCPLia7NNyk9CzhqVnzGosncmcA6KLuZQdkp1SnH6y"
+    "WEWugK7KlQPHvFDM9ejuAJP4oKGMcSLQR4AySNPoB0w0Eo+ojdpz1fS3Pwmw35dcUkUNK7"
+    "C7t2QqJN/bo2oibQ12jsVLMYKbE2AfvIBsNxyS3CUJryoXjtIi2l1y/WWL9wET8j4HYlgi"
+    "Mrq8lKTXMU7Bhnrrox68g2iwd3uqWROXGZh0iNYsXWHCLzo7j+aw60xU79LXKruvQJET1h"
+    "VJsw8o+qAsJh8Raiu5GQmJCSrDJ1SYjoecs2bcL7/n+XdpEH"
 )

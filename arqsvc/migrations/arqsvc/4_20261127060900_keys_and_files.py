@@ -1,0 +1,125 @@
+from tortoise import BaseDBAsyncClient
+
+RUN_IN_TRANSACTION = True
+
+
+async def upgrade(db: BaseDBAsyncClient) -> str:
+    return """
+        ALTER TABLE "api_key" ADD COLUMN IF NOT EXISTS "parent_id" UUID;
+        ALTER TABLE "api_key" ADD COLUMN IF NOT EXISTS "successor_id" UUID;
+        DROP INDEX IF EXISTS "file_usage";
+        CREATE INDEX "file_usage" ON "file" ("project", "id", "size_bytes");
+        CREATE INDEX IF NOT EXISTS "file_uploaded" ON "file" ("project", "id") WHERE "job_id" IS NULL;
+        CREATE INDEX IF NOT EXISTS "webhook_delivery_due" ON "webhook_delivery" ("due_at", "lane")
+            WHERE state = 'pending';"""
+
+
+async def downgrade(db: BaseDBAsyncClient) -> str:
+    return """
+        DROP INDEX IF EXISTS "webhook_delivery_due";
+        DROP INDEX IF EXISTS "file_uploaded";
+        DROP INDEX IF EXISTS "file_usage";
+        CREATE INDEX "file_usage" ON "file" ("project", "size_bytes");
+        ALTER TABLE "api_key" DROP COLUMN IF EXISTS "successor_id";
+        ALTER TABLE "api_key" DROP COLUMN IF EXISTS "parent_id";"""
+
+
+MODELS_STATE = (
+    "eJztXWtz27oR/SsYfUkyo2Ycx3FSp+2MbCuJGsdO/ei9vdcdBSIhiTUFMCBp2b3Nfy8Avk"
+    "mQBiXKphh8SSwSy8dZcIE9u1j80YP0u3trvBx4Hlo43jkyCDV7B+CPHoYLxP6QN+iz446T"
+    "nOYHPDixA4mgqWg0cT0KDY8dnkLbReyQiVyDWo5nEcwbn2EEQgFApgCC/5BJHyypxY5hsJ"
+    "yzfywPzKELEDaR+R54cwQIE/Lm0APUxy5wPYhNF1hYnGPyz1xAyfIlfwCTGOwJLDx7hHv5"
+    "2Pruo7FHZoidpOyOv//eY034OewvJuzQv//N/rbYxe+Qy8/zn87NeGohO4u6JTAWx8fevS"
+    "OOHVqzEfY+iLb81SZjg9j+AiftnXtvTnAsYGGhhBnCiEIP8Tt41EficWw7VFekl+DpkybB"
+    "U6ZkTDSFvs1VyaWDB0iO9cbj07PL8cXwcjzuFdQcSaS0ER4yCOZdhD2qKwCY8Uf40593d1"
+    "+/fru783r/3Zu9t2/fvNt5x9qK5y2eevsjeJgEreBSArPRx9HpJX8gwvph0D/5gR9CBnow"
+    "kBLKSNAPtVXQQCn8icDDKogAr9JBdCBRQvL5PJ4Wdl/tvd1793p/LwY/PlKFeYRvgueS0B"
+    "sZnkdzSOWAJhI5QNljbiOgC3g3thGeeXP289Xuuwr4/jk4P/o0OH/OWr3IdtzT8NRucC6L"
+    "MbNMlOExhl4R52OGlGctkBzrrGQObzMUfRn9sYXoV4B9OfoyvLgcfPnKL79w3e+2wGtwOe"
+    "RndsXR+9zR5/s5vcQXAb+MLj8B/hP8dnY6FHAS15tRccek3eVvPf5M0PfIGJPlGJppTKLD"
+    "0aGMmqcWttz5SnrOiTag6HBk0HpuXs/E9wwSKEHVZqZEVjKaLdNmzmbuq5jMvMZSFnM/bz"
+    "ARpUQyJv394uxUjm8skP9yLMMD/wO25aqM9S1DuQJVjkTmc4nQfP5l8Gse6KOTs8P8d8Av"
+    "cJhDnbsDaAKNmyLyl+iuZHqVEepC366yVMNfL6tRjw3Vydnpx6h5XhVZ1B0Eb8YLtCD0fj"
+    "y599jtankXUvGVZrot08NjuhuJNgzHH0s08MEmsEQBsUQO9CkX2T7YKxA8Prs6PBmCr+fD"
+    "o9HFKDRA8cgsTvJD7IDlCQjOh4OTHL7M5x7LHOirq9GxHN9EIgew71vmSy7XrWmvsCevg9"
+    "EybbHFm/74wWmJ6Y3UNQ75jFzPJRRZM/wZ3Qt4R5jTJIZsJhKySX8nk4RJ2k5Yk6OpB6Bw"
+    "GZM5qU7FADCRjYIOezS4OBocD3sCZT6oLSE1xxm4+RmyS3JH4rbFU4vdRf4IxHAmwOFvIW"
+    "ahAfTDW4QreL706X4Vy8ffDvHG6jyfMYd4hmLq7Zmg0zz0Hnxz0fdvwCA+gxhMKVmAV2Bp"
+    "sY7je6zpDDpyLm+N613jazyw7fASrrgG+8mu4oI5vEUB9UdNRME3764PLPPbASCsTwNMmD"
+    "WF2GVvy14NEJu38dhleMNvwGLXchDus3b8Cdl83AUTNGUfCLC8B2lC9twFjvCPXqLZnnfH"
+    "m7FexRuhO4d9ty57jFjtaRMotDMWLyE0F36CPSHJ3kH8+KEpyFZSkIGi1dEP2j8x+3jx3T"
+    "4Ofj1/9tyZjQ2fUt4H79jHwkzh8xcHBx7reuy/iTVjD/fsxZboKUWzsS+0oJhSrYStNSks"
+    "QbI+gaUJyi0grsQQLKeththfFCaIeSraW53AeiS19g5Pzo4+D48PwMQmxg0yr/HF0afh8d"
+    "UJP+Yac2T6Nj/6j6vhFT/EHsbnv8+vTk9Hpx8PeCgRs/7A5K6OjobDYyHnGwZCJm/3YTAS"
+    "l5pCS1znaHB6NDwRhwwOm82O5idET8OhUQRdholU2/JvOJHoAo+TxXd/TwHf/b1SfPmpvI"
+    "2MQ+mKI05KQo86klHHZFPv+iNPIqWjJm0efDSn/4BGN8Lpa75N822abyvh2xLoJWxbRi+V"
+    "XJs6yyaS2qDLU9mCbDU5eSZvJiGnqugoh5L/IMNT56RSAiV8FDcsqTsEc+dw8FW7RyBSeg"
+    "vwy6fh+TCgCsFfwbOg+TP5ncUnRS1CLe9e/G1D9p2pvKho2OAzxLit9Dg2dMtBV32acBak"
+    "cLvYCVK+ZyxRvK1tLSzPrfW6oWOmfPewffHeEe4K91xCy+Pfl9I9R6fgeXzXfvr1XxSeIc"
+    "yFU3iE0K9Ufu2wffG1b9gHL/ho5schpY+Ot2zk1rVNSuAlK984aF7+ymo3jb119Q4eSVS+"
+    "MjvvO+KLT/EoSdqWwpMlV6h6rOvwTtc9MLoAbJgGp1cnJ4Un8+DMVbmpaJe65cfRqfyuvG"
+    "H+nrUiEOVzyubnkw+HIXp/mfo4CASJO/F/9v7Wa90Es18RaUj1PlUSJz0atZioaw2NE9kW"
+    "VXyj9h0E99XOjgoJubNTzkLyc1l842mSKsDJvKp7CDfffTWlryl9Tek39DE5kMKFJPuvnK"
+    "NMJNYiKdtmtR6bpWSn+PPXAD6R0Ozw6rhrTv4pUGdTdH66nqFJyWjsV8eeTReMG4eEAVdV"
+    "9LNSGv91+n7CkGbRv1hA2y5f5pBmVp80eP5mjflLEDB/vft2P46V8x9VYfKLL4OTk2KsnM"
+    "ezie/VXKuQkdLrFRTWK4Qsa40pdyLRvSn37ps3CnNu1qp00i3OZSFOYgiq5jgVddCmeI3l"
+    "fpZssVm1HY6FupTB1IRB5uyBT+sDmpZ7Wkx3WoGjTVy3PoqJlMZwq1MT1wewuXREy3WgZ8"
+    "xrwJgW0Thu77KMFqH36PV5WjYreoTyPAZFcLXyPFlJvfql1QnImXS1OlrOCOok8zbrOE7t"
+    "U6ZEYglNhyjQIXqJRpe/nhbVqdNa3piWQ19vJT3nZbWm26xpXZDw59BzkKY0pogh667oyc"
+    "gvofW+FXqvmxZWEOweU7CRUFWI24zXPKxbJq4gqh0OBYcjWr2gGhqM2uvA4OqBwWSZiqo9"
+    "SSS0IVEyJEs0mRMiKbRa3rNTIrpzr5GABEXZq3rrlzJCayxj2h7sH1y0lGIN/MmCb9Nhji"
+    "eStK6KRJmcXPdMx0YW1IiCy3VwjgW6B7CSaa6wzEXD7FgYy/K9DgmxEcQl5iEWykE8YVKP"
+    "GfVJWjVtDw7Pzk4ytvhwlK9tffXlcMh684vsnC6IaPJ1pIWyDvKCDwWiSlYQO5T88Pkc2V"
+    "C8ZhH8st2RtjMEl6mxwT/KbCI/rye6JlC58rJdhMkms/UwOiGzbiOEETLX7Een7BLdB6lk"
+    "uqOByhLQtnQ/gxogfWCXUAapZZOVUoz46LepokaJiZIUNcrYr+oC4qGtVCtsZFvRVnwQF/"
+    "bxA+xSM75n3zecq/wtL3+0zsWqKninkhyx3u6vTTWcyytgbHEqa0urbEoCBeV7J2oUdYXs"
+    "nymiZjNHyq5DrsQCbS6hsSp91XgBiwVyXTZrKQJcvr9YSqQTEFd9LZvYXkwXgF2T6i5QV7"
+    "oAbGcKwKY8cImzlPXPq70lTgmou0vcjwkdHMLdFCBolwNe8HXhu15UnSjanUhseCTaTdDM"
+    "wuVVY9e+aOU+6UFRxco9kEJmRK1QI288xtWlGvUmSC11zPS40mAINflsauCZEdKQ6qF6NT"
+    "Ky7khd7LcaWLU5UOaDbdM06B98gVv5PCh9unIiFJfufHgWNAjKNAYTFssFbMrSB4SCJRR/"
+    "A2gv4b3bFxs2Fqc7taUfrp1fOs0Q/xd6eDkjELVvxlt92pnGRuotls8pFsRcuZZpJNtmkq"
+    "B39nV4eiB65TX+Ori64DVGHei7vOzo8flgFNQrNbkGwoLtT8/ZBNuwrrSmICOpmc/WMZ81"
+    "snI2OfycM42Xjz6ps5WDDw1rGauMPaKAFA8pinWLLrAwgIB3wgOwnPMdgoPYI8+qYd+nwa"
+    "7BvWXMvNJAAiyJb3NPGpg+kg1Pzd9Aj2CtSuUuH8S4ElcwlikxbSm1pZRbykuf4nJLmTpb"
+    "aSk91k7NUn4iS3aKMtsVzLfnbH7N900/EOZq6lP2n+sBfsFgLs4bTNDMx++BixD4JqoruC"
+    "+d+29FK9n0xdewkE+9SUGLbOTmZ/ky21ixcE5qE1UXy22RHVx1tVxLTNMvoupUuXHKnK80"
+    "T0n9KtXcs1sEAiHgUMJMgvueGZXwiLAcrkccMQljN2fHAuKF76/nAkqWZVloTVx2DaMkY4"
+    "PLLZKUBt5+c9Rgwa9yizQnbq09lqL2beYann6KnF5UI+nK5aW+VQN12wBuw2lnYt5Ra0F0"
+    "IqF3KFlj2ahrk3o1qmMBvVh3jd0aCDZ8ShE2JEstSg1ITkobEllR1vaU+mob1NvOVaTVPE"
+    "dMWRMEV2Gk8rJa1a1W9dJyJaWqK8oEh+27tyq8mRhYS/zq1Po3iVedXR1X7lPzhXiqwRF+"
+    "CwCxyZzdcDNZMCUUuIQdZh4vRSZg8HsIe++B79gEmsgU0XfHn9iiaByY3AeLtWShkaYvX5"
+    "myyNGqTFh053D3zf5D2YocvnH4VAJXeapi5XbZ7F/X+i8aT+499ODGzeKGfpT4vsrtlG4Q"
+    "wlt6j3hv6CApKNwdWu8M3dAYo3eGbh9v3ZawaavA3QgrtECmBQOYaqCcleog1hspGpQaeQ"
+    "pYV+XMZ+W65Ek/Svp8Zh85Ps+o0dETiQ528uattd7EY5UZyNZ5uU+07KRl/m5Hlki0E9W1"
+    "V0g8DVHwNZjel3MF2Qb9Krog5So8zBhczhGYEB+bLk94JBhFfn2f5zoGKw2Zw87+4Kn5rM"
+    "+4iDfkST4u8jymEcmCxqYuqtMm2zNYVy4mdMciZ7ZGmCcrtNLctGUGqOkgjyi/FUC0yuRf"
+    "Kt4hnB/ZBdALKTo7Q21JrOAY8aQ1el8+B8i1qJwEhAXH+QxHyKjNBnjqXFizBXhEjNwMPE"
+    "5Dy9PsKto+PHavzn/nX26cklaj222Ig1VoweZmte+HsBmu8aqi3tl020Pgr+BZ2P5Z4TmS"
+    "zdXEE9V9DtMvDzGUP4Nm/5+U/Y+0WA/trJT2hnNJijqismmOzqe1aquFzbuXoLC7s6eS1c"
+    "yblQdUxMksvtGQpApw1L6DnXcjEStNPjZnbuvG/Toc8Wve0E6IKUmYLU9WjtrrFPF1UsS9"
+    "cAW6coQvEuhgn26+DgW7u4zAulhA2y6lsGKhpw1d76wBa8BVvd59ux+zU/xHFR918WVwcl"
+    "IkoPTm3V3jnR7c26Tc5IfN9eqUNVan6JSDn+HD0rtod1fPLSHuLxCzCBWh+8z5vgpp7woJ"
+    "Ncr+F7GW3ZphV2Ti8xh6eBk3WOfOI63BBixRxr4BKb3nLRcusm+RhNtv6qJrBPDbwOj9VG"
+    "H8pNMpu0CxRBd9oE1k8hJ2ofo4Z6W6x6huDGofe5aEtK4e9jOCetDXg768Yk4wHFaUzMk0"
+    "UBn21cb7AY7C7Jnxtw+WljcPU+i4qQiL3IgxfBlW2nUR5scRlZU9bO66jxH6fzjir6Pceo"
+    "1bm0a5rY7IthvaTYVkg8sUIC7n5WIBHYtZJxajPRHtiXQLau2JdM8TydDM0LLZu45dK1xf"
+    "VYtozgtrXbdZ16blcpBXCSnkRLWet0LPFEGXSHZeLh8nJaLdGyw3kqWnw7Kd/bZawtwNfN"
+    "OqiNalT/erWDvIG6pxdnypjDdnug3JM7JAPGkPmJYpX1dT1XiT7Jp4p6a5Nb2tJz/3GNt6"
+    "6n3tO2Ms9eKWR6VSmfkmtA7AsUAH4d0IC3KD7msuv0gk9PKLQm+16jkkiUQH+2vz5sCDdF"
+    "aPGU0ktKOn5OiZyIMySrQ8uJJI6LznesGVlnheIxMtHOLx0v7l/lexUb/KC7OS5mq+GK9N"
+    "NLWoy7dwdJd8MyACIGBjzXuR6UB8dkIsmvd5foNlJ/sUTxB3yhbQlGRPNHbVmt5divR4wL"
+    "VLATWurkxc6tyZ1gzV22snkdAJmSWDTrk3N2UPg6hDQ3dYFfOcmB7vFcb74Mssoly9Pi2R"
+    "6lBdpSbWqs0RM2e0VuZESkSP7qunTsjXDl8y6y6HvWTt8FZOWqson+Gvl9VYx4zPydnpx6"
+    "h5XgE6VPETsm9ztGr+RlZSq7l1am6JX/QZVfhDycl+ZTTKscbM3VCPRwVpXAdiv9Ngms6L"
+    "s/JKrBb3S/pil5cgwVv4KTNCTL4YTB6wWutqDW+zqnO5dS731nkger+SDYcf2KvJ8R1ify"
+    "EwTpdHzwYiQtk2Y937PPzXASecrjFzyD4fMH8J31zji+EF3478gBloQQtd48vR0efhJTNU"
+    "lnETENZPXx3GNUjNRPtEQmfar+EuakZvo0bdoWhq3dUbNiOJNhubVQ1744bDQXS8sLAvK9"
+    "1VvkV5RqhD1F1jpec1s7GKhd4KlzetZnTnWOxyK6g5K6nT2NusZd9d6UtOiWn9tlm/DqQI"
+    "ezVzqzJCOr0q5474hsHcJUJrgpqX07i2JvXkmCwx3y65YnONbIt+Fdlqhm3V2VYoegYnAS"
+    "0stsqYErqAXh9MkWfwXbEJNtB7sKSW5yHMd8nCgksNt60Gc8gzRdjBW0Qt9s5msAm3SRzW"
+    "heSU7OZvKd28O76t+HLELQubeOvlA+1cPpBRnXJmaUqog07rngoZuVfORe4VqMjwo6iBcS"
+    "LRQYA3QCfq7Xo3nC6lN6R+2t3odLRos8npVEwCJb27tGunJLrUrxujFAN9jSdOPYuREesS"
+    "sI9sMBxKbhGG0uIk5VG2rJSOtK0RaaOI72ZxuxIVl5fVtHrrCLmW0BwD5qob856srEFwpl"
+    "+ZQ5a0eYjUKFdsw8lcP4vrv+ZAW+7U3yJa16VPiegJo9qEkX9UNRAOm3cQ3Y0kb4WUZJ2p"
+    "S0pEz1u2abnoj/8DlkPmKw=="
+)
