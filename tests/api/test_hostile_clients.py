@@ -70,8 +70,9 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_json_that_nothing_can_be_made_of_is_refused(api: Service, body: str) -> None:
     for path in ("/jobs/test.say", "/jobs", "/jobs:bulk", "/webhooks", "/session", "/keys"):
         answer = await api.http.post(path, content=body)
-        assert answer.status_code == 422, path
-        assert answer.json()["code"] in {"invalid_params", "address_refused"}, path
+        no_host = path == "/jobs/test.say" and "xn--a" in body  # elsewhere the body does not come so far
+        code = "address_refused" if no_host else "invalid_params"
+        assert (answer.status_code, answer.json()["code"]) == (422, code), path
 
 
 async def test_an_origin_that_is_no_address_is_another_site(api: Service) -> None:
